@@ -1,0 +1,284 @@
+"""The definition of a hall: its services, windows, priorities and rules, as people write it in TOML or JSON.
+
+`Hall` is the public form (also the body of `PUT /api/v1/halls/{hall}`). `compiled` turns it into the record the
+function library works with. Only definitions live here, never what happens in a hall.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from . import calendar
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""Identifier of a hall, a service, a window or a priority."""
+Name = Annotated[str, msgspec.Meta(max_length=300)]
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+"""A time of day in the hall's zone, HH:MM."""
+Term = Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(s|m|h|d|wd)$")]
+"""A legal term: elapsed (s m h d) or working days (wd)."""
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86400)]
+Boost = Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)]
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=False):
+    """Base of the definition's tables: unknown names are mistakes."""
+
+
+class Service(_Strict):
+    """One business people take a ticket for 事项. Limits in seconds; hours in the hall's zone."""
+
+    id: Id
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{1,2}$")]
+    name: Name = ""
+    name_en: Name = ""
+    wait_limit_s: Seconds | None = None
+    service_limit_s: Seconds | None = None
+    case_limit: Term | None = None
+    daily_quota: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    opens: Clock | None = None
+    closes: Clock | None = None
+
+
+class Window(_Strict):
+    """One window 窗口 and the services it gives; the order breaks ties, a penalty makes a service less preferred."""
+
+    id: Id
+    services: Annotated[list[Id], msgspec.Meta(max_length=200)]
+    name: Name = ""
+    zone: Name = ""
+    service_penalty_s: dict[Id, Boost] = {}
+
+
+class Priority(_Strict):
+    """A priority class 优先: its tickets count as if they had come `boost_s` earlier."""
+
+    id: Id
+    boost_s: Boost
+    name: Name = ""
+
+
+class Calls(_Strict):
+    """How often a ticket is called, where a missed one returns to, when a called one counts as missed by itself."""
+
+    max_calls: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    return_after: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 3
+    max_returns: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
+    miss_after_s: Seconds | None = None
+
+
+class Rating(_Strict):
+    """When and how a finished service may be rated 好差评."""
+
+    window_s: Seconds = 1800
+    late_within: Term = "5wd"
+    default_level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
+    default_after: Term | None = None
+    reasons: dict[str, list[Name]] = {}
+
+
+class Overtime(_Strict):
+    """At which share of a limit to warn, and whether a wait over its limit opens a review too."""
+
+    warn_at: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.8
+    wait_review: bool = False
+
+
+class Reviews(_Strict):
+    """Terms of the follow-up of a negative review."""
+
+    verify_within: Term = "1wd"
+    rectify_within: Term = "5wd"
+    revisit_within: Term = "15wd"
+
+
+class CalendarRef(_Strict):
+    """Which holiday calendar working days follow; `file` adds or overrides days (`YYYY-MM-DD = true|false`)."""
+
+    name: Name = ""
+    file: str = ""
+
+
+class Hall(_Strict):
+    """A government service hall."""
+
+    id: Id
+    services: Annotated[list[Service], msgspec.Meta(min_length=1, max_length=200)]
+    windows: Annotated[list[Window], msgspec.Meta(max_length=400)]
+    name: Name = ""
+    name_en: Name = ""
+    time_zone: Annotated[str, msgspec.Meta(max_length=64)] = "Asia/Shanghai"
+    day_starts: Clock = "04:00"
+    priorities: Annotated[list[Priority], msgspec.Meta(max_length=50)] = []
+    calls: Calls = Calls()
+    rating: Rating = Rating()
+    overtime: Overtime = Overtime()
+    reviews: Reviews = Reviews()
+    calendar: CalendarRef = CalendarRef()
+
+    def service(self, service_id: str) -> Service | None:
+        """The service of that id, if the hall has it."""
+        return next((s for s in self.services if s.id == service_id), None)
+
+    def window(self, window_id: str) -> Window | None:
+        """The window of that id, if the hall has it."""
+        return next((w for w in self.windows if w.id == window_id), None)
+
+
+class HallError(ValueError):
+    """A definition with mistakes; `mistakes` is a list of `(path, what is wrong)`."""
+
+    def __init__(self, mistakes: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {what}" for path, what in mistakes))
+        self.mistakes = mistakes
+
+
+def parse(data: object) -> Hall:
+    """A checked, completed definition (names default to ids) from decoded TOML or JSON. Raises HallError."""
+    try:
+        hall = msgspec.convert(data, Hall)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `")
+        raise HallError([(path.rstrip("`") or "$", what)]) from error
+    mistakes = list(_mistakes(hall))
+    if mistakes:
+        raise HallError(mistakes)
+    return msgspec.structs.replace(
+        hall,
+        name=hall.name or hall.id,
+        services=[msgspec.structs.replace(s, name=s.name or s.id) for s in hall.services],
+        windows=[msgspec.structs.replace(w, name=w.name or w.id) for w in hall.windows],
+        priorities=[msgspec.structs.replace(p, name=p.name or p.id) for p in hall.priorities],
+    )
+
+
+def _mistakes(hall: Hall) -> Any:
+    for table, ids in (
+        ("services", [s.id for s in hall.services]),
+        ("windows", [w.id for w in hall.windows]),
+        ("priorities", [p.id for p in hall.priorities]),
+    ):
+        for twice in sorted({i for i in ids if ids.count(i) > 1}):
+            yield f"$.{table}", f"id {twice!r} stands twice"
+    known = {s.id for s in hall.services}
+    for n, window in enumerate(hall.windows):
+        for service in [*window.services, *window.service_penalty_s]:
+            if service not in known:
+                yield f"$.windows[{n}].services", f"no service {service!r}"
+    for n, service in enumerate(hall.services):
+        if service.opens and service.closes and service.opens >= service.closes:
+            yield f"$.services[{n}].closes", "must be later than opens"
+    for n, priority in enumerate(hall.priorities):
+        if priority.id == "normal" and priority.boost_s:
+            yield f"$.priorities[{n}].boost_s", "normal is always 0"
+    try:
+        calendar.zone(hall.time_zone)
+    except ValueError as error:
+        yield "$.time_zone", str(error)
+    for level in hall.rating.reasons:
+        if level not in {"1", "2", "3", "4", "5"}:
+            yield "$.rating.reasons", f"{level!r} is not a level 1..5"
+
+
+def load(path: Path) -> list[Hall]:
+    """The halls of a TOML file: one at top level, or several as `[[halls]]`.
+
+    Raises HallError (with the path of each mistake), tomllib.TOMLDecodeError (with the line), OSError.
+    """
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    if "halls" not in data:
+        return [parse(data)]
+    if set(data) != {"halls"} or not isinstance(data["halls"], list):
+        raise HallError([("$", "a file with [[halls]] holds nothing else")])
+    halls, mistakes = [], []
+    for n, one in enumerate(data["halls"]):
+        try:
+            halls.append(parse(one))
+        except HallError as error:
+            mistakes += [(path.replace("$", f"$.halls[{n}]", 1), what) for path, what in error.mistakes]
+    ids = [hall.id for hall in halls]
+    mistakes += [("$.halls", f"id {i!r} stands twice") for i in sorted({i for i in ids if ids.count(i) > 1})]
+    if mistakes:
+        raise HallError(mistakes)
+    return halls
+
+
+def ms(seconds: float | None) -> int:
+    """Seconds as whole milliseconds, at least 1; 0 stands for "no limit"."""
+    return 0 if seconds is None else max(1, math.floor(seconds * 1000 + 0.5))
+
+
+def scaled(hall: Hall, speed: float) -> Hall:
+    """The same hall with every limit in seconds divided by `speed`, for days played faster than real time."""
+    replace = msgspec.structs.replace
+
+    def fewer(value: float | None) -> float | None:
+        return None if value is None else value / speed
+
+    return replace(
+        hall,
+        services=[
+            replace(s, wait_limit_s=fewer(s.wait_limit_s), service_limit_s=fewer(s.service_limit_s))
+            for s in hall.services
+        ],
+        windows=[
+            replace(w, service_penalty_s={k: v / speed for k, v in w.service_penalty_s.items()}) for w in hall.windows
+        ],
+        priorities=[replace(p, boost_s=p.boost_s / speed) for p in hall.priorities],
+        calls=replace(hall.calls, miss_after_s=fewer(hall.calls.miss_after_s)),
+        rating=replace(hall.rating, window_s=hall.rating.window_s / speed),
+    )
+
+
+def digest(hall: Hall) -> str:
+    """Identifies a definition by its content: the ETag, and the function library's cache key."""
+    return hashlib.sha256(msgspec.json.encode(hall, order="sorted")).hexdigest()[:16]
+
+
+def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str, Any]:
+    """The definition as the function library reads it: durations in ms, times of day in ms after midnight.
+
+    Absent limits are 0, absent texts ''; maps and lists only, so that it packs as MessagePack. Terms are
+    `[amount, unit]`. `exceptions` are the calendar's days that differ from Monday-to-Friday.
+    """
+    return {
+        "zone": [list(pair) for pair in calendar.zone_offsets(hall.time_zone)],
+        "starts": calendar.clock_ms(hall.day_starts),
+        "workdays": exceptions or {},
+        "service_order": [s.id for s in hall.services],
+        "window_order": [w.id for w in hall.windows],
+        "services": {
+            s.id: {
+                "prefix": s.prefix,
+                "wait": ms(s.wait_limit_s),
+                "limit": ms(s.service_limit_s),
+                "quota": -1 if s.daily_quota is None else s.daily_quota,
+                "opens": calendar.clock_ms(s.opens) if s.opens else 0,
+                "closes": calendar.clock_ms(s.closes) if s.closes else calendar.DAY_MS,
+            }
+            for s in hall.services
+        },
+        "windows": {
+            w.id: {
+                "services": w.services,
+                "penalty": {k: math.floor(v * 1000) for k, v in w.service_penalty_s.items()},
+            }
+            for w in hall.windows
+        },
+        "priorities": {"normal": 0} | {p.id: math.floor(p.boost_s * 1000) for p in hall.priorities},
+        "calls": {
+            "max": hall.calls.max_calls,
+            "return_after": hall.calls.return_after,
+            "max_returns": hall.calls.max_returns,
+            "miss_after": ms(hall.calls.miss_after_s),
+        },
+        "rating": {"window": ms(hall.rating.window_s), "late": list(calendar.parse_span(hall.rating.late_within))},
+        "overtime": {"warn_at": hall.overtime.warn_at, "wait_review": hall.overtime.wait_review},
+        "verify": list(calendar.parse_span(hall.reviews.verify_within)),
+    }

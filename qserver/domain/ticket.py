@@ -1,0 +1,165 @@
+"""What the outside sees of tickets, windows, boards and reviews: the public forms, in the contract's words.
+
+Instants are integers, milliseconds since the Unix epoch by the data server's clock; durations likewise. Absent
+is None. Only data lives here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .lifecycle import State, WindowState
+
+Source = Literal["active", "active_late", "default"]
+"""Who a rating comes from: the pad, the ticket's link afterwards, or the profile's default level."""
+
+
+class Rating(msgspec.Struct, frozen=True):
+    """A citizen's rating of one finished leg: score 5 very satisfied .. 1 very dissatisfied."""
+
+    score: int
+    source: str
+    at_ms: int
+
+
+class OvertimeFlags(msgspec.Struct, frozen=True):
+    """Whether the leg's wait or its service ran over its limit."""
+
+    wait: bool
+    service: bool
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """One service of a visit, from its entry into a queue to its end.
+
+    `wait_ms` = first call - entry; `walk_ms` = start - last call; `service_ms` = finish - start - held.
+    `outcome`: how it ended (`done`, `accepted`, `transferred`, `missed`, `cancelled`, `expired`), None while it runs.
+    `unreliable`: the day turned or the clock stepped within it, so its durations do not count.
+    """
+
+    leg: int
+    service: str
+    window: str | None
+    staff: str | None
+    queued_ms: int
+    first_called_ms: int | None
+    called_ms: int | None
+    started_ms: int | None
+    finished_ms: int | None
+    calls: int
+    held_ms: int
+    wait_ms: int | None
+    walk_ms: int | None
+    service_ms: int | None
+    overtime: OvertimeFlags
+    rating: Rating | None
+    outcome: str | None
+    unreliable: bool
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """A ticket 号票. Top-level times describe the current leg; `legs` holds all, the current one last."""
+
+    id: str
+    no: str
+    hall: str
+    day: str
+    service: str
+    services: list[str]
+    """Services of the legs still to come."""
+    priority: str
+    channel: str
+    state: State
+    leg: int
+    window: str | None
+    staff: str | None
+    issued_ms: int
+    first_called_ms: int | None
+    called_ms: int | None
+    started_ms: int | None
+    finished_ms: int | None
+    calls: int
+    held_ms: int
+    wait_ms: int | None
+    walk_ms: int | None
+    service_ms: int | None
+    overtime: OvertimeFlags
+    rating: Rating | None
+    outcome: str | None
+    case: str | None
+    returns: int
+    unreliable: bool
+    legs: list[Leg]
+
+
+class RatePrompt(msgspec.Struct, frozen=True):
+    """What the pad may ask about: the leg finished last at its window, until when."""
+
+    ticket: str
+    """Ticket id."""
+    leg: int
+    until_ms: int
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A window 窗口 as its clerk, pad and screen see it. `since_ms`: in this state since; `limit_ms`: the limit of
+    the service being given, None without one; `ticket`: number of the ticket at it."""
+
+    id: str
+    name: str
+    state: WindowState
+    reason: str | None
+    staff: str | None
+    services: list[str]
+    ticket: str | None
+    leg: int | None
+    service: str | None
+    since_ms: int
+    limit_ms: int | None
+    held_ms: int
+    """How long the service being given was held so far; timers show now - since - held against the limit."""
+    rate: RatePrompt | None
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A negative review 差评 in its follow-up. `history` holds every step as it happened, nothing is overwritten."""
+
+    id: str
+    state: str
+    source: str
+    window: str
+    service: str
+    staff: str | None
+    ticket: str
+    leg: int
+    opened_ms: int
+    due_ms: int
+    late: bool
+    history: list[dict[str, object]]
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What a citizen may know of a service before taking a ticket. `wait_estimate_ms` is [low, high]."""
+
+    service: str
+    name: str
+    name_en: str
+    waiting: int
+    open_windows: int
+    wait_estimate_ms: tuple[int, int]
+    open: bool
+    reason: str | None
+
+
+def wait_estimate(ahead: int, open_windows: int, mean_ms: int) -> tuple[int, int]:
+    """The range in which a wait with `ahead` people before it probably ends, in ms.
+
+    Mean service time times the people ahead over the open windows, widened by a third down and up: queue waits
+    scatter roughly by their square root, and people forgive a range more easily than a wrong point.
+    """
+    middle = ahead * mean_ms // max(1, open_windows)
+    return middle * 2 // 3, (middle + mean_ms // 2) * 4 // 3
+
+

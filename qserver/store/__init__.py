@@ -1,0 +1,1 @@
+"""Make it happen once: the only room that knows Redis."""

@@ -1,0 +1,88 @@
+"""Every key, named once. `{tag}` puts all keys of a partition in one slot, so every change is one slot's affair.
+
+    q:{tag}:part     hash    epoch of the partition: gen, run; slot of the kept answers
+    q:{tag}:stream   stream  every event of the partition's halls, in order
+    q:{tag}:due      zset    deadlines: `t HALL TICKET`, `r HALL TICKET LEG`, `d HALL` by instant
+    q:{tag}:ops:0|1  hash    kept answers by op id, two generations
+    q:{tag}:halls    set     the partition's halls
+    q:{tag}:h:HALL   hash    the hall: s, p, day, rules, windows (w:), counters (k:), numbers (n:), ...
+      ..:t           hash    tickets by id
+      ..:q           zset    all queues, one band of scores each (see order.lua)
+      ..:o           zset    tickets in order of issue
+      ..:p           hash    person hash and service -> live ticket
+      ..:r           hash    reviews by id
+      ..:c           list    the last calls, newest first
+
+    q:{ctl}:...      the control partition: tokens, pairings, feed groups, its own stream
+
+Hash tags are searched for so that P partitions fall evenly over the 16384 slots: `{p0}`, `{p1}`.. do not spread.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import cache
+
+CONTROL_TAG = "ctl"
+SLOTS = 16384
+
+
+@cache
+def slot(tag: str) -> int:
+    """The cluster slot of a hash tag (CRC16/XMODEM, as in the cluster specification)."""
+    crc = 0
+    for byte in tag.encode():
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = ((crc << 1) ^ 0x1021) & 0xFFFF if crc & 0x8000 else crc << 1
+    return crc % SLOTS
+
+
+@cache
+def tags(partitions: int) -> tuple[str, ...]:
+    """One hash tag per partition, each in its own equal share of the slots."""
+    share, found, n = SLOTS / partitions, dict[int, str](), 0
+    while len(found) < partitions:
+        found.setdefault(int(slot(f"p{n}") // share), f"p{n}")
+        n += 1
+    return tuple(found[i] for i in range(partitions))
+
+
+def partition(hall: str, partitions: int) -> int:
+    """The partition of a hall: stable as long as the number of partitions is."""
+    return zlib.crc32(hall.encode()) % partitions
+
+
+@cache
+def shared(tag: str) -> tuple[str, ...]:
+    """What every function of a partition declares: part, stream, due, ops:0, ops:1, halls."""
+    return tuple(f"q:{{{tag}}}:{name}" for name in ("part", "stream", "due", "ops:0", "ops:1", "halls"))
+
+
+@cache
+def hall_keys(tag: str, hall: str) -> tuple[str, ...]:
+    """All keys of a hall's functions, always the same ones in the same order, so every function declares all."""
+    base = f"q:{{{tag}}}:h:{hall}"
+    return (*shared(tag), base, *(f"{base}:{name}" for name in "tqoprc"))
+
+
+@cache
+def control_keys() -> tuple[str, ...]:
+    """All keys of the control partition: the shared six, then tokens, token ids, pairings, groups, settings."""
+    base = f"q:{{{CONTROL_TAG}}}"
+    return (*shared(CONTROL_TAG), *(f"{base}:{name}" for name in ("tokens", "ids", "pairings", "groups", "settings")))
+
+
+def stream(tag: str) -> str:
+    """The event stream of a partition."""
+    return shared(tag)[1]
+
+
+def due(tag: str) -> str:
+    """The deadlines of a partition."""
+    return shared(tag)[2]
+
+
+def halls(tag: str) -> str:
+    """The set of a partition's halls."""
+    return shared(tag)[5]

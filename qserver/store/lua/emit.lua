@@ -1,0 +1,93 @@
+-- Numbering and recording: one event per change, in the partition's stream, with the public frame when screens may
+-- see it and the window's record when it changed. Field orders: domain/events.py Event, push's BoardFrame.
+
+-- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
+-- `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a window's record or nil.
+local function emit(ctx, kind, f, extra, frame, w)
+  local s = ctx.s + 1
+  ctx.s = s
+  local e = pack({
+    s, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,
+    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or {},
+  })
+  local stream = ctx.keys[STREAM]
+  if frame then
+    local b = pack({
+      ctx.hall, s, ctx.p, frame[1], ctx.now, frame[2] or '', frame[3] or '', frame[4] or '', frame[5] or '',
+      frame[6] or 0, frame[7] or -1,
+    })
+    ctx.p = s
+    if w then
+      call('XADD', stream, '*', 'e', e, 'b', b, 'w', pack(w))
+    else
+      call('XADD', stream, '*', 'e', e, 'b', b)
+    end
+  elseif w then
+    call('XADD', stream, '*', 'e', e, 'w', pack(w))
+  else
+    call('XADD', stream, '*', 'e', e)
+  end
+end
+
+local function served_ms(t, now)
+  if t[T.started_ms] == 0 then return 0 end
+  local stop = t[T.finished_ms] ~= 0 and t[T.finished_ms] or t[T.hold_since_ms] ~= 0 and t[T.hold_since_ms] or now
+  return math.max(0, stop - t[T.started_ms] - t[T.held_ms])
+end
+
+-- An event about a ticket's current leg.
+local function emit_ticket(ctx, kind, t, extra, frame, w, due)
+  t[T.events] = t[T.events] + 1
+  local first, started = t[T.first_called_ms], t[T.started_ms]
+  emit(ctx, kind, {
+    t[T.id], t[T.leg], t[T.window], t[T.service], t[T.staff], t[T.events],
+    first ~= 0 and math.max(0, first - t[T.queued_ms]) or 0,
+    started ~= 0 and math.max(0, started - t[T.called_ms]) or 0,
+    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1,
+  }, extra, frame, w)
+end
+
+local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
+
+local function mark(t, bit)
+  if not has(t[T.flags], bit) then t[T.flags] = t[T.flags] + bit end
+end
+
+-- A service's live counters, read once per command and written back with the hall's state.
+local function counters(ctx, service)
+  local c = ctx.k[service]
+  if not c then
+    local packed = call('HGET', ctx.state, 'k:' .. service)
+    c = packed and unpack_(packed) or {}
+    for i = #c + 1, COUNTERS do c[i] = 0 end
+    ctx.k[service] = c
+  end
+  return c
+end
+
+local function count(ctx, service, field, by)
+  local c = counters(ctx, service)
+  c[field] = c[field] + (by or 1)
+end
+
+local function load_ticket(ctx, name)
+  if not string.find(name, '-', 1, true) then name = string.gsub(ctx.day, '-', '') .. '-' .. name end
+  local packed = call('HGET', ctx.keys[TICKETS], name)
+  return packed and unpack_(packed)
+end
+
+local function save_ticket(ctx, t)
+  call('HSET', ctx.keys[TICKETS], t[T.id], pack(t))
+end
+
+local function load_window(ctx, id)
+  if not ctx.rules.windows[id] then return nil end
+  local packed = call('HGET', ctx.state, 'w:' .. id)
+  if packed then return unpack_(packed) end
+  return {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
+end
+
+local function save_window(ctx, w)
+  ctx.set[#ctx.set + 1] = 'w:' .. w[W.id]
+  ctx.set[#ctx.set + 1] = pack(w)
+end

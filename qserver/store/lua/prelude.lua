@@ -1,0 +1,145 @@
+-- What every function begins and ends with: names of keys, epoch, kept answers, the hall's state, refusals.
+--
+-- A handler is function(ctx, argv) -> answer. It makes every check before its first write (there is no roll-back) and
+-- returns {1, ...} or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor, arguments.
+-- What a handler writes into ctx.set goes to the hall's hash in one HSET at the end.
+local PART, STREAM, DUE, OPS, HALLS = 1, 2, 3, 4, 6
+local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS = 7, 8, 9, 10, 11, 12, 13
+local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
+local STEP_MS = 5000 -- a clock going back by up to this much is clamped
+
+local pack, unpack_ = cmsgpack.pack, cmsgpack.unpack
+local call = redis.call
+local RUN -- this server's run id; a local of the library, so another server (restart, failover) has another
+local RULES = {} -- hall key -> {rev, rules}: definitions unpacked once per revision
+
+local function refuse(code, ...)
+  return {0, code, ...}
+end
+
+local function rules_of(keys, rev)
+  local cached = RULES[keys[HALL]]
+  if not cached or cached[1] ~= rev then
+    cached = {rev, unpack_(call('HGET', keys[HALL], 'rules'))}
+    RULES[keys[HALL]] = cached
+  end
+  return cached[2]
+end
+
+-- The epoch is the partition's generation and the server's run id. Whenever a write finds another server than the
+-- last write did, the tail of the stream may have been lost: the generation rises and every screen is told.
+local function epoch(keys)
+  local part = call('HMGET', keys[PART], 'gen', 'run', 'period')
+  if not RUN then RUN = string.match(call('INFO', 'server'), 'run_id:(%x+)') end
+  if part[2] ~= RUN then
+    part[1] = (tonumber(part[1]) or 0) + 1
+    call('HSET', keys[PART], 'gen', part[1], 'run', RUN)
+    call('XADD', keys[STREAM], '*', 'x', part[1] .. '-' .. string.sub(RUN, 1, 8))
+  end
+  return part[1] .. '-' .. string.sub(RUN, 1, 8), tonumber(part[3]) or 0
+end
+
+-- The answer kept under the op key, if any: {answer, 1}, or {'', 2} when it was given for another body.
+local function kept_answer(ctx, keys, argv, period)
+  local now_period = math.floor(ctx.now / KEPT_MS)
+  if now_period > period then
+    call('UNLINK', keys[OPS + now_period % 2])
+    if now_period > period + 1 then call('UNLINK', keys[OPS + (now_period + 1) % 2]) end
+    call('HSET', keys[PART], 'period', now_period)
+    period = now_period
+  end
+  ctx.ops = keys[OPS + period % 2]
+  local kept = call('HGET', ctx.ops, argv[1]) or call('HGET', keys[OPS + (period + 1) % 2], argv[1])
+  if not kept then return nil end
+  if string.sub(kept, 1, 16) ~= argv[2] then return {'', 2} end
+  return {string.sub(kept, 17), 1}
+end
+
+local function finish_call(ctx, keys, argv, answer)
+  if ctx.s ~= ctx.s0 then
+    ctx.set[#ctx.set + 1] = 's'
+    ctx.set[#ctx.set + 1] = ctx.s
+    ctx.set[#ctx.set + 1] = 'p'
+    ctx.set[#ctx.set + 1] = ctx.p
+    ctx.set[#ctx.set + 1] = 'last'
+    ctx.set[#ctx.set + 1] = ctx.now
+    for service, counters in pairs(ctx.k) do
+      ctx.set[#ctx.set + 1] = 'k:' .. service
+      ctx.set[#ctx.set + 1] = pack(counters)
+    end
+    call('HSET', ctx.state, unpack(ctx.set))
+  end
+  local packed = pack(answer)
+  if ctx.ops then call('HSET', ctx.ops, argv[1], argv[2] .. packed) end
+  return {packed, 0}
+end
+
+local turn_day, step_clock -- the day's turn and a clock gone back, given further on
+
+local function begin(keys, argv, first)
+  local ctx = {keys = keys, now = clock(), actor = argv[3], set = {}, k = {}, hall = '-', state = keys[first]}
+  local period
+  ctx.ep, period = epoch(keys)
+  if argv[1] ~= '' then
+    local kept = kept_answer(ctx, keys, argv, period)
+    if kept then return ctx, kept end
+  end
+  local h = call('HMGET', ctx.state, 's', 'p', 'last', 'rev', 'day', 'day_end', 'clock')
+  ctx.s, ctx.p, ctx.rev = tonumber(h[1]) or 0, tonumber(h[2]) or 0, h[4]
+  ctx.s0, ctx.day, ctx.clock = ctx.s, h[5] or '', tonumber(h[7]) or 0
+  local last = tonumber(h[3]) or 0
+  if ctx.now < last and last - ctx.now <= STEP_MS then
+    ctx.now = last
+  elseif ctx.now < last then
+    ctx.stepped = last - ctx.now
+  end
+  ctx.day_end = tonumber(h[6]) or 0
+  return ctx
+end
+
+-- A command of a hall. `fresh` allows a hall that does not exist yet (only its definition may be given then).
+local function command(name, handler, fresh)
+  redis.register_function(PREFIX .. name, function(keys, argv)
+    local ctx, kept = begin(keys, argv, HALL)
+    if kept then return kept end
+    ctx.hall = string.match(keys[HALL], ':h:(.*)$')
+    if not ctx.rev and not fresh then
+      return finish_call(ctx, keys, argv, refuse('not_found', 'what', 'hall'))
+    end
+    if ctx.rev then
+      ctx.rules = rules_of(keys, ctx.rev)
+      if ctx.stepped then step_clock(ctx) end
+      if ctx.now >= ctx.day_end then turn_day(ctx) end
+    end
+    return finish_call(ctx, keys, argv, handler(ctx, argv))
+  end)
+end
+
+-- A command of the control partition, whose settings hash stands where a hall's does.
+local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS = 7, 8, 9, 10, 11
+local function control(name, handler)
+  redis.register_function(PREFIX .. name, function(keys, argv)
+    local ctx, kept = begin(keys, argv, SETTINGS)
+    if kept then return kept end
+    return finish_call(ctx, keys, argv, handler(ctx, argv))
+  end)
+end
+
+-- A reading: no kept answer, no writes. The answer is packed like a command's.
+local function reading(name, handler)
+  redis.register_function{
+    function_name = PREFIX .. name,
+    flags = {'no-writes'},
+    callback = function(keys, argv)
+      local h = call('HMGET', keys[HALL], 's', 'p', 'rev', 'day')
+      if not h[3] then return pack(refuse('not_found', 'what', 'hall')) end
+      local part = call('HMGET', keys[PART], 'gen', 'run')
+      local ctx = {
+        keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = tonumber(h[1]), p = tonumber(h[2]),
+        day = h[4], rules = rules_of(keys, h[3]), rev = h[3], k = {}, set = {}, state = keys[HALL],
+        ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
+      }
+      return pack(handler(ctx, argv))
+    end,
+  }
+end

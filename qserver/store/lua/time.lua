@@ -1,0 +1,130 @@
+-- What time decides: warnings, overtime, missed by itself, the end of rating time, the day's turn, stepped clocks.
+
+step_clock = function(ctx)
+  ctx.clock = ctx.clock + 1
+  ctx.set[#ctx.set + 1] = 'clock'
+  ctx.set[#ctx.set + 1] = ctx.clock
+  emit(ctx, 'clock.stepped', {}, {'stepped_ms', ctx.stepped})
+end
+
+local function expire(ctx, t)
+  mark(t, UNRELIABLE)
+  settle(ctx, t)
+  t[T.state], t[T.outcome] = 'expired', 'expired'
+  count(ctx, t[T.service], C.expired)
+  emit_ticket(ctx, 'ticket.expired', t, nil, {'expire', '', '', t[T.no], t[T.service], 0, 0})
+  schedule(ctx, t)
+  save_ticket(ctx, t)
+end
+
+-- The business day ended at day_end: what is left expires, windows close, counters and numbers begin anew. Runs before
+-- the first command after that instant, or when sweep comes, whichever is first.
+turn_day = function(ctx)
+  local keys, actor = ctx.keys, ctx.actor
+  ctx.actor = 'system'
+  local left = 0
+  local first = tonumber(call('HGET', ctx.state, 'day_iseq')) or 1
+  call('UNLINK', keys[QUEUE], keys[PEOPLE], keys[CALLS])
+  local ids = call('ZRANGEBYSCORE', keys[ORDER], first, '+inf')
+  for i = 1, #ids, 500 do
+    local packed = call('HMGET', keys[TICKETS], unpack(ids, i, math.min(i + 499, #ids)))
+    for j = 1, #packed do
+      local t = packed[j] and unpack_(packed[j])
+      if t and LIVE[t[T.state]] then
+        expire(ctx, t)
+        left = left + 1
+      end
+    end
+  end
+  for _, id in ipairs(ctx.rules.window_order) do
+    local w = load_window(ctx, id)
+    if w[W.state] ~= 'closed' then
+      w[W.ticket], w[W.leg], w[W.service], w[W.limit_ms], w[W.held_ms] = '', 0, '', 0, 0
+      close_window(ctx, w)
+    end
+    call('HDEL', ctx.state, 'u:' .. id)
+  end
+  emit(ctx, 'day.closed', {}, {'expired', left}, {'config'})
+  local numbers, seen = {}, {}
+  for _, service in ipairs(ctx.rules.service_order) do
+    local prefix = 'n:' .. ctx.rules.services[service].prefix
+    if not seen[prefix] then numbers[#numbers + 1] = prefix end
+    seen[prefix] = true
+    local c = counters(ctx, service)
+    for field = 1, COUNTERS do
+      if field ~= C.mean_ms then c[field] = 0 end
+    end
+  end
+  call('HDEL', ctx.state, unpack(numbers))
+  ctx.day, ctx.day_end = business_day(ctx.rules, ctx.now)
+  call('HSET', ctx.state, 'day', ctx.day, 'day_end', ctx.day_end,
+    'day_iseq', (tonumber(call('HGET', ctx.state, 'iseq')) or 0) + 1)
+  call('HSET', ctx.state, unpack(ctx.set)) -- windows closed above must read as closed in what follows
+  ctx.set = {}
+  call('ZADD', keys[DUE], ctx.day_end, 'd ' .. ctx.hall)
+  ctx.actor = actor
+end
+
+local function warn(ctx, t, what, flag, due)
+  mark(t, flag)
+  emit_ticket(ctx, 'overtime.warned', t, {'what', what}, nil, nil, due)
+end
+
+-- What is due for a ticket now, by its state.
+local function ticket_due(ctx, id)
+  local t = load_ticket(ctx, id)
+  if not t then return end
+  local before = t[T.events]
+  if t[T.state] == 'waiting' and t[T.first_called_ms] == 0 then
+    local limit = (ctx.rules.services[t[T.service]] or {wait = 0}).wait
+    settle(ctx, t)
+    if limit > 0 and not has(t[T.flags], WAIT_OVER) and not has(t[T.flags], WAIT_WARNED)
+      and ctx.now - t[T.queued_ms] >= math.floor(limit * ctx.rules.overtime.warn_at) then
+      warn(ctx, t, 'wait', WAIT_WARNED, t[T.queued_ms] + limit)
+    end
+  elseif t[T.state] == 'serving' then
+    local limit = limit_of(ctx, t[T.service])
+    settle(ctx, t)
+    if limit > 0 and not has(t[T.flags], SERVICE_OVER) and not has(t[T.flags], SERVICE_WARNED)
+      and served_ms(t, ctx.now) >= math.floor(limit * ctx.rules.overtime.warn_at) then
+      warn(ctx, t, 'service', SERVICE_WARNED, t[T.started_ms] + t[T.held_ms] + limit)
+    end
+  elseif t[T.state] == 'called' and ctx.rules.calls.miss_after > 0
+    and ctx.now >= t[T.called_ms] + ctx.rules.calls.miss_after then
+    miss_ticket(ctx, load_window(ctx, t[T.window]), t)
+    return
+  end
+  schedule(ctx, t)
+  if t[T.events] ~= before then save_ticket(ctx, t) end
+end
+
+local function rating_due(ctx, id, number)
+  local t = load_ticket(ctx, id)
+  local leg = t and rated_leg(t, number)
+  if not leg or leg.rating then return end
+  t[T.events] = t[T.events] + 1
+  emit(ctx, 'rating.unrated', {id, number, leg.window, leg.service, leg.staff, t[T.events]}, nil, nil,
+    end_prompt(ctx, leg.window, id, number))
+  save_ticket(ctx, t)
+end
+
+-- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do.
+command('sweep', function(ctx, argv)
+  local done = 0
+  for i = 4, #argv do
+    local at = tonumber(call('ZSCORE', ctx.keys[DUE], argv[i]) or nil)
+    if at and at <= ctx.now then
+      local kind, id, leg = string.match(argv[i], '^(%a) %S+ ?(%S*) ?(%d*)$')
+      call('ZREM', ctx.keys[DUE], argv[i])
+      if kind == 't' then
+        ticket_due(ctx, id)
+      elseif kind == 'r' then
+        rating_due(ctx, id, tonumber(leg))
+      elseif kind == 'd' then -- the turn itself came with the beginning of this command
+        call('ZADD', ctx.keys[DUE], ctx.day_end, argv[i])
+      end
+      done = done + 1
+    end
+  end
+  return {1, done}
+end)

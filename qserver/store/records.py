@@ -1,0 +1,252 @@
+"""The records as they stand in Redis, field by field, and their public forms.
+
+The function library packs records as flat MessagePack arrays (`{}` and nil do not survive cmsgpack), so the field
+order here is the order there: `library.py` generates the Lua field numbers from these types. Append only.
+Absent is 0, '' or false in a record and None in the public form. Only shapes and conversions live here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from qserver.domain import ticket as public
+from qserver.domain.lifecycle import State, WindowState
+
+WAIT_WARNED, WAIT_OVER, SERVICE_WARNED, SERVICE_OVER, UNRELIABLE, UNRATED = 1, 2, 4, 8, 16, 32
+"""Bits of `flags`."""
+
+
+class LegRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A leg that has ended."""
+
+    service: str
+    window: str
+    staff: str
+    queued_ms: int
+    first_called_ms: int
+    called_ms: int
+    started_ms: int
+    finished_ms: int
+    calls: int
+    held_ms: int
+    flags: int
+    outcome: str
+    rating: list[Any] | bool
+
+
+class TicketRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A ticket; the fields from `service` on that legs share describe the current leg."""
+
+    id: str
+    no: str
+    day: str
+    iseq: int  # issue sequence of the hall, never reset
+    service: str
+    priority: str
+    channel: str
+    state: str
+    leg: int
+    window: str
+    staff: str
+    bound: str  # window whose own queue it waits in, '' for the service's queue
+    score: float  # virtual arrival offset while waiting
+    issued_ms: int
+    arrival_ms: int  # original place in time; survives transfers
+    queued_ms: int
+    first_called_ms: int
+    called_ms: int
+    started_ms: int
+    finished_ms: int
+    calls: int
+    held_ms: int
+    hold_since_ms: int
+    returns: int
+    flags: int
+    clock: int  # the hall's clock steps when the leg began
+    events: int  # events of this ticket so far
+    person: str  # keyed hash, '' without
+    phone: str
+    rest: list[str]  # services of the legs to come
+    legs: list[LegRecord]
+    rating: list[Any] | bool  # [score, source, at_ms, rid]
+    outcome: str
+    case: str
+
+
+class WindowRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A window's session."""
+
+    id: str
+    state: str
+    reason: str
+    staff: str
+    services: list[str]
+    ticket: str  # ticket id at the window
+    leg: int
+    service: str
+    since_ms: int
+    limit_ms: int
+    held_ms: int
+    rate_ticket: str
+    rate_leg: int
+    rate_until_ms: int
+
+
+class ReviewRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A negative review; `history` is a list of [at_ms, step, actor, name, value, ...]."""
+
+    id: str
+    state: str
+    source: str
+    window: str
+    service: str
+    staff: str
+    ticket: str
+    leg: int
+    opened_ms: int
+    due_ms: int
+    late: bool
+    history: list[list[Any]]
+
+
+class Counters(msgspec.Struct, array_like=True, frozen=True):
+    """Live counters of one service on the current day, and its running mean service time."""
+
+    issued: int = 0
+    called: int = 0
+    recalled: int = 0
+    finished: int = 0
+    missed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    overtime_wait: int = 0
+    overtime_service: int = 0
+    wait_sum_ms: int = 0
+    service_sum_ms: int = 0
+    rated: int = 0
+    negative: int = 0
+    mean_ms: int = 0  # survives the day
+    open_windows: int = 0
+
+
+def _ms(value: int) -> int | None:
+    return value or None
+
+
+def _rating(value: list[Any] | bool) -> public.Rating | None:
+    return public.Rating(score=value[0], source=value[1], at_ms=value[2]) if isinstance(value, list) else None
+
+
+def _durations(leg: TicketRecord | LegRecord) -> dict[str, int | None]:
+    wait = leg.first_called_ms - leg.queued_ms if leg.first_called_ms else None
+    walk = leg.started_ms - leg.called_ms if leg.started_ms else None
+    service = leg.finished_ms - leg.started_ms - leg.held_ms if leg.finished_ms and leg.started_ms else None
+    return {"wait_ms": wait, "walk_ms": walk, "service_ms": service}
+
+
+def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
+    return public.Leg(
+        leg=number,
+        service=leg.service,
+        window=leg.window or None,
+        staff=leg.staff or None,
+        queued_ms=leg.queued_ms,
+        first_called_ms=_ms(leg.first_called_ms),
+        called_ms=_ms(leg.called_ms),
+        started_ms=_ms(leg.started_ms),
+        finished_ms=_ms(leg.finished_ms),
+        calls=leg.calls,
+        held_ms=leg.held_ms,
+        **_durations(leg),
+        overtime=_overtime(leg.flags),
+        rating=_rating(leg.rating),
+        outcome=leg.outcome or None,
+        unreliable=bool(leg.flags & UNRELIABLE),
+    )
+
+
+def _overtime(flags: int) -> public.OvertimeFlags:
+    return public.OvertimeFlags(wait=bool(flags & WAIT_OVER), service=bool(flags & SERVICE_OVER))
+
+
+def ticket(hall: str, record: TicketRecord) -> public.Ticket:
+    """The public form of a ticket's record. Personal fields (person, phone) never leave this room."""
+    legs = [_leg(number, leg) for number, leg in enumerate(record.legs, 1)]
+    current = _leg(record.leg, record)
+    return public.Ticket(
+        id=record.id,
+        no=record.no,
+        hall=hall,
+        day=record.day,
+        service=record.service,
+        services=record.rest,
+        priority=record.priority,
+        channel=record.channel,
+        state=State(record.state),
+        leg=record.leg,
+        window=current.window,
+        staff=current.staff,
+        issued_ms=record.issued_ms,
+        first_called_ms=current.first_called_ms,
+        called_ms=current.called_ms,
+        started_ms=current.started_ms,
+        finished_ms=current.finished_ms,
+        calls=record.calls,
+        held_ms=record.held_ms,
+        wait_ms=current.wait_ms,
+        walk_ms=current.walk_ms,
+        service_ms=current.service_ms,
+        overtime=current.overtime,
+        rating=current.rating,
+        outcome=current.outcome,
+        case=record.case or None,
+        returns=record.returns,
+        unreliable=current.unreliable,
+        legs=[*legs, current],
+    )
+
+
+def window(record: WindowRecord, name: str) -> public.Window:
+    """The public form of a window's session."""
+    prompt = None
+    if record.rate_ticket:
+        prompt = public.RatePrompt(record.rate_ticket, record.rate_leg, record.rate_until_ms)
+    return public.Window(
+        id=record.id,
+        name=name,
+        state=WindowState(record.state),
+        reason=record.reason or None,
+        staff=record.staff or None,
+        services=record.services,
+        ticket=record.ticket.rpartition("-")[2] or None,
+        leg=record.leg or None,
+        service=record.service or None,
+        since_ms=record.since_ms,
+        limit_ms=record.limit_ms or None,
+        held_ms=record.held_ms,
+        rate=prompt,
+    )
+
+
+def review(record: ReviewRecord) -> public.Review:
+    """The public form of a review."""
+    steps: list[dict[str, object]] = [
+        {"at_ms": at_ms, "step": step, "actor": actor} | dict(zip(more[::2], more[1::2], strict=True))
+        for at_ms, step, actor, *more in record.history
+    ]
+    return public.Review(
+        id=record.id,
+        state=record.state,
+        source=record.source,
+        window=record.window,
+        service=record.service,
+        staff=record.staff or None,
+        ticket=record.ticket,
+        leg=record.leg,
+        opened_ms=record.opened_ms,
+        due_ms=record.due_ms,
+        late=record.late,
+        history=steps,
+    )
