@@ -1,0 +1,1 @@
+"""A day played through the public doors: guides, clerks, pads, displays and the analytics feed, with real clients."""
