@@ -130,6 +130,13 @@ EXTRA: dict[str, str] = {
     "expired": "tickets left over (day.closed)",
     "text": "the notice (notice.posted)",
     "stepped_ms": "by how much the clock went back, ms (clock.stepped)",
-    "token": "token id", "role": "the token's role", "device": "the device's own name", "topic": "its topic",
+    "spent_ms": "how long it took, ms (review.opened)",
+    "rated_ms": "when the citizen rated, by the device's stopwatch (rating.recorded)",
+    "case": "the business system's number of the case (finished)",
+    "token": "token id (token.created, token.revoked)",
+    "role": "the token's role (token.created, token.revoked, device.connected, device.lost)",
+    "of": "the hall the token is bound to, empty when to none (token.created, token.revoked)",
+    "device": "the device's own name (device.connected, device.lost)",
+    "topic": "what the device follows (device.connected, device.lost)",
 }
 """Fields that only some kinds carry, with their meaning."""

@@ -266,6 +266,7 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
         },
         "windows": {
             w.id: {
+                "name": w.name or w.id,
                 "services": w.services,
                 "penalty": {k: math.floor(v * 1000) for k, v in w.service_penalty_s.items()},
             }

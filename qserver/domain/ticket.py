@@ -161,5 +161,3 @@ def wait_estimate(ahead: int, open_windows: int, mean_ms: int) -> tuple[int, int
     """
     middle = ahead * mean_ms // max(1, open_windows)
     return middle * 2 // 3, (middle + mean_ms // 2) * 4 // 3
-
-

@@ -36,6 +36,7 @@ end
 local function open_review(ctx, source, r, t)
   local number = (tonumber(call('HGET', ctx.state, 'reviews')) or 0) + 1
   call('HSET', ctx.state, 'reviews', number)
+  call('HINCRBY', ctx.state, 'reviews_open', 1)
   local id = string.format('r%06d', number)
   local due = after_span(ctx.rules, ctx.now, ctx.rules.verify)
   call('HSET', ctx.keys[REVIEWS], id, pack({

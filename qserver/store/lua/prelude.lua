@@ -8,10 +8,13 @@ local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS = 7, 8, 9, 10, 11, 12,
 local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
 local STEP_MS = 5000 -- a clock going back by up to this much is clamped
 
-local pack, unpack_ = cmsgpack.pack, cmsgpack.unpack
-local call = redis.call
+local call, pack, unpack_ -- set by the first function that runs: while a library loads, only registering is possible
 local RUN -- this server's run id; a local of the library, so another server (restart, failover) has another
 local RULES = {} -- hall key -> {rev, rules}: definitions unpacked once per revision
+
+local function awake()
+  if not call then call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack end
+end
 
 local function refuse(code, ...)
   return {0, code, ...}
@@ -77,6 +80,7 @@ end
 local turn_day, step_clock -- the day's turn and a clock gone back, given further on
 
 local function begin(keys, argv, first)
+  awake()
   local ctx = {keys = keys, now = clock(), actor = argv[3], set = {}, k = {}, hall = '-', state = keys[first]}
   local period
   ctx.ep, period = epoch(keys)
@@ -121,25 +125,29 @@ local function control(name, handler)
   redis.register_function(PREFIX .. name, function(keys, argv)
     local ctx, kept = begin(keys, argv, SETTINGS)
     if kept then return kept end
+    ctx.day = date_of(math.floor(ctx.now / DAY))
     return finish_call(ctx, keys, argv, handler(ctx, argv))
   end)
 end
 
--- A reading: no kept answer, no writes. The answer is packed like a command's.
+-- A reading: no kept answer, no writes. What the handler returns after its answer follows it as it is (packed records
+-- that nobody needs to unpack here).
 local function reading(name, handler)
   redis.register_function{
     function_name = PREFIX .. name,
     flags = {'no-writes'},
     callback = function(keys, argv)
+      awake()
       local h = call('HMGET', keys[HALL], 's', 'p', 'rev', 'day')
-      if not h[3] then return pack(refuse('not_found', 'what', 'hall')) end
+      if not h[3] then return {pack(refuse('not_found', 'what', 'hall'))} end
       local part = call('HMGET', keys[PART], 'gen', 'run')
       local ctx = {
         keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = tonumber(h[1]), p = tonumber(h[2]),
         day = h[4], rules = rules_of(keys, h[3]), rev = h[3], k = {}, set = {}, state = keys[HALL],
         ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
       }
-      return pack(handler(ctx, argv))
+      local answer, blobs = handler(ctx, argv)
+      return {pack(answer), blobs}
     end,
   }
 end

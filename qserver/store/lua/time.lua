@@ -2,8 +2,7 @@
 
 step_clock = function(ctx)
   ctx.clock = ctx.clock + 1
-  ctx.set[#ctx.set + 1] = 'clock'
-  ctx.set[#ctx.set + 1] = ctx.clock
+  call('HSET', ctx.state, 'clock', ctx.clock)
   emit(ctx, 'clock.stepped', {}, {'stepped_ms', ctx.stepped})
 end
 
@@ -21,6 +20,12 @@ end
 -- the first command after that instant, or when sweep comes, whichever is first.
 turn_day = function(ctx)
   local keys, actor = ctx.keys, ctx.actor
+  local day, day_end = business_day(ctx.rules, ctx.now)
+  if day <= ctx.day then -- the zone, the day's start or the clock was changed: no day is begun twice
+    ctx.day_end = day_end
+    call('HSET', ctx.state, 'day_end', day_end)
+    return
+  end
   ctx.actor = 'system'
   local left = 0
   local first = tonumber(call('HGET', ctx.state, 'day_iseq')) or 1
@@ -56,12 +61,13 @@ turn_day = function(ctx)
     end
   end
   call('HDEL', ctx.state, unpack(numbers))
-  ctx.day, ctx.day_end = business_day(ctx.rules, ctx.now)
-  call('HSET', ctx.state, 'day', ctx.day, 'day_end', ctx.day_end,
-    'day_iseq', (tonumber(call('HGET', ctx.state, 'iseq')) or 0) + 1)
-  call('HSET', ctx.state, unpack(ctx.set)) -- windows closed above must read as closed in what follows
+  ctx.day, ctx.day_end = day, day_end
+  local next_iseq = (tonumber(call('HGET', ctx.state, 'iseq')) or 0) + 1
+  call('HSET', ctx.state, 'day', day, 'day_end', day_end, 'day_iseq', next_iseq)
+  if ctx.set[1] then call('HSET', ctx.state, unpack(ctx.set)) end -- closed windows must read as closed in what follows
   ctx.set = {}
-  call('ZADD', keys[DUE], ctx.day_end, 'd ' .. ctx.hall)
+  call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall,
+    after_span(ctx.rules, ctx.now, ctx.rules.rating.late) + 1, 'f ' .. ctx.hall .. ' ' .. next_iseq)
   ctx.actor = actor
 end
 
@@ -108,6 +114,16 @@ local function rating_due(ctx, id, number)
   save_ticket(ctx, t)
 end
 
+-- Tickets issued before number `first` are past their rating time: they leave, a thousand at a time. What they were is
+-- in the feed.
+local function forget(ctx, first, again)
+  local ids = call('ZRANGEBYSCORE', ctx.keys[ORDER], '-inf', first - 1, 'LIMIT', 0, 1000)
+  if #ids == 0 then return end
+  call('HDEL', ctx.keys[TICKETS], unpack(ids))
+  call('ZREM', ctx.keys[ORDER], unpack(ids))
+  if #ids == 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
+end
+
 -- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do.
 command('sweep', function(ctx, argv)
   local done = 0
@@ -120,6 +136,8 @@ command('sweep', function(ctx, argv)
         ticket_due(ctx, id)
       elseif kind == 'r' then
         rating_due(ctx, id, tonumber(leg))
+      elseif kind == 'f' then
+        forget(ctx, tonumber(id), argv[i])
       elseif kind == 'd' then -- the turn itself came with the beginning of this command
         call('ZADD', ctx.keys[DUE], ctx.day_end, argv[i])
       end

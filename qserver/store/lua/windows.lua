@@ -60,7 +60,7 @@ command('open', function(ctx, argv)
   if other then extra = {'services', services, 'from_staff', before} end
   emit(ctx, other and 'window.taken_over' or 'window.opened', {'', 0, w[W.id], '', staff}, extra,
     {'window', w[W.id], w[W.state], shown or ''}, w)
-  return {1, w}
+  return {1, w, ctx.rules.windows[w[W.id]].name}
 end)
 
 -- argv: window
@@ -68,7 +68,7 @@ command('close', function(ctx, argv)
   local w, refusal = window_for(ctx, argv, 'close')
   if refusal then return refusal end
   close_window(ctx, w)
-  return {1, w}
+  return {1, w, ctx.rules.windows[w[W.id]].name}
 end)
 
 -- argv: window, reason
@@ -79,7 +79,7 @@ command('pause', function(ctx, argv)
   w[W.state], w[W.reason], w[W.since_ms] = 'paused', argv[5], ctx.now
   save_window(ctx, w)
   emit_window(ctx, 'window.paused', w, {'reason', argv[5]})
-  return {1, w}
+  return {1, w, ctx.rules.windows[w[W.id]].name}
 end)
 
 -- argv: window
@@ -90,5 +90,5 @@ command('resume', function(ctx, argv)
   open_count(ctx, w, 1)
   save_window(ctx, w)
   emit_window(ctx, 'window.resumed', w)
-  return {1, w}
+  return {1, w, ctx.rules.windows[w[W.id]].name}
 end)

@@ -1,0 +1,135 @@
+"""The one way in: calls functions by name, with all their keys declared, and reads their answers.
+
+Nothing is repeated here that may have run. A function that the server does not have cannot have run: it is loaded
+and called once more.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from qserver.domain.errors import Refusal, Unavailable
+
+from . import keys
+from .answers import SYSTEM, Op
+from .library import Library
+from .link import Reply, ReplyError
+from .topology import Topology
+
+CONTROL = -1
+"""Stands for the control partition where a partition's number is asked for."""
+
+_NOT_NOW = frozenset({"OOM", "MISCONF", "LOADING", "READONLY", "CLUSTERDOWN", "NOREPLICAS", "MASTERDOWN", "BUSY"})
+_unpack = msgspec.msgpack.decode
+
+
+class Gate:
+    """Functions of the library on one topology. `partitions` is fixed when the data server is first used."""
+
+    def __init__(self, topology: Topology, partitions: int = 16, library: Library | None = None) -> None:
+        self._topology = topology
+        self._library = library or Library()
+        self.partitions = partitions
+        self.server_key = b""
+        self._tags = keys.tags(partitions)
+        self._prefixes: dict[tuple[str, str], tuple[str, tuple[Any, ...]]] = {}
+
+    async def start(self) -> None:
+        """Loads the functions and settles what is fixed for ever.
+
+        Raises ValueError when the data server was first used with another number of partitions, Unavailable.
+        """
+        await self._load()
+        packed, _ = await self._control("settings", SYSTEM, secrets.token_hex(32), self.partitions)
+        _, server_key, partitions = _unpack(packed)
+        self.server_key = bytes.fromhex(server_key)
+        if partitions != self.partitions:
+            raise ValueError(f"this data server holds {partitions} partitions, not {self.partitions}")
+
+    def partition(self, hall: str) -> int:
+        """The partition of a hall."""
+        return keys.partition(hall, self.partitions)
+
+    def tag(self, partition: int) -> str:
+        """The hash tag of a partition, or of the control partition."""
+        return keys.CONTROL_TAG if partition == CONTROL else self._tags[partition]
+
+    async def _load(self) -> None:
+        for link in self._topology.primaries():
+            try:
+                await link.call("FUNCTION", "LOAD", self._library.text)
+            except ReplyError as error:
+                if "already exists" not in error.message:
+                    raise
+
+    async def _fcall(self, tag: str, head: tuple[Any, ...], *args: Any) -> Reply:
+        try:
+            return await self._topology.call(tag, *head, *args)
+        except ReplyError as error:
+            if error.code in _NOT_NOW:
+                raise Unavailable(f"the data server answers {error.code}") from error
+            if "Function not found" not in error.message:
+                raise
+        await self._load()
+        return await self._topology.call(tag, *head, *args)
+
+    def _hall(self, hall: str, function: str, verb: str = "FCALL") -> tuple[str, tuple[Any, ...]]:
+        found = self._prefixes.get((hall, function))
+        if found is None:
+            tag = self._tags[self.partition(hall)]
+            names = keys.hall_keys(tag, hall)
+            found = tag, (verb, self._library.name(function), len(names), *names)
+            if len(self._prefixes) > 100_000:  # halls come from requests: never grow without bound
+                self._prefixes.clear()
+            self._prefixes[hall, function] = found
+        return found
+
+    async def _command(self, hall: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
+        tag, head = self._hall(hall, function)
+        return _command_answer(await self._fcall(tag, head, op.key, op.body, op.actor, *args))
+
+    async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
+        names = keys.control_keys()
+        head = ("FCALL", self._library.name(function), len(names), *names)
+        return _command_answer(await self._fcall(keys.CONTROL_TAG, head, op.key, op.body, op.actor, *args))
+
+    async def _read(self, hall: str, function: str, *args: Any) -> tuple[bytes, list[Any]]:
+        """A reading's packed answer and the packed records behind it."""
+        tag, head = self._hall(hall, function, "FCALL_RO")
+        reply: Any = await self._fcall(tag, head, *args)
+        packed: bytes = reply[0]
+        if packed[1] == 0:
+            raise refusal(packed)
+        return packed, reply[1] if len(reply) > 1 else []
+
+    async def _shared(self, partition: int, function: str, verb: str, *args: Any) -> Any:
+        """A function of a partition as a whole."""
+        tag = self.tag(partition)
+        names = keys.shared(tag)
+        return await self._fcall(tag, (verb, self._library.name(function), len(names), *names), *args)
+
+
+def refusal(packed: bytes) -> Refusal:
+    """The refusal in a packed answer {0, code, name, value, ...}."""
+    _, code, *data = _unpack(packed)
+    return Refusal(code, **dict(zip(data[::2], data[1::2], strict=True)))
+
+
+def _command_answer(reply: Any) -> tuple[bytes, bool]:
+    packed, flag = reply
+    if flag == 2:
+        raise Refusal("idempotency_mismatch")
+    if packed[1] == 0:
+        error = refusal(packed)
+        error.replayed = flag == 1
+        raise error
+    return packed, flag == 1
+
+
+def by_pairs(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """`[[name, value], ...]` as a dict."""
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,154 @@
+-- Readings: the board, live figures, queues, lists. Nothing here writes, and nothing turns the day.
+
+local function window_records(ctx, ids)
+  local fields = {}
+  for i, id in ipairs(ids) do fields[i] = 'w:' .. id end
+  local packed = #fields > 0 and call('HMGET', ctx.state, unpack(fields)) or {}
+  local records = {}
+  for i, id in ipairs(ids) do
+    records[i] = packed[i] and unpack_(packed[i]) or {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
+  end
+  return records
+end
+
+local function waiting_counts(ctx)
+  local counts = {}
+  for i, service in ipairs(ctx.rules.service_order) do counts[i] = {service, waiting(ctx, service)} end
+  return counts
+end
+
+-- What screens show, as of the last public event.
+reading('board', function(ctx)
+  local calls = {}
+  for i, packed in ipairs(call('LRANGE', ctx.keys[CALLS], 0, 19)) do calls[i] = unpack_(packed) end
+  local windows = {}
+  for i, w in ipairs(window_records(ctx, ctx.rules.window_order)) do
+    windows[i] = {w[W.id], ctx.rules.windows[w[W.id]].name, w[W.state], string.match(w[W.ticket], '-(.*)$') or ''}
+  end
+  local notices = call('HGET', ctx.state, 'notices')
+  return {1, ctx.ep, ctx.p, calls, windows, waiting_counts(ctx), notices and unpack_(notices) or {}}
+end)
+
+-- How long the longest-waiting ticket of a service waits: members begin with the issue sequence, so the least member
+-- is the earliest issued one. At most 1000 are looked at.
+local function longest_wait(ctx, service)
+  local from, first = low(ctx, 's:' .. service), nil
+  for _, m in ipairs(call('ZRANGEBYSCORE', ctx.keys[QUEUE], from, from + WIDTH - 1, 'LIMIT', 0, 1000)) do
+    if not first or m < first then first = m end
+  end
+  local t = first and load_ticket(ctx, ticket_id(first))
+  return t and ctx.now - t[T.queued_ms] or 0
+end
+
+reading('stats', function(ctx)
+  local services = {}
+  for i, service in ipairs(ctx.rules.service_order) do
+    services[i] = {service, counters(ctx, service), waiting(ctx, service), longest_wait(ctx, service)}
+  end
+  return {
+    1, ctx.ep, ctx.s, ctx.day, ctx.now, services, window_records(ctx, ctx.rules.window_order),
+    tonumber(call('HGET', ctx.state, 'reviews_open')) or 0,
+  }
+end)
+
+-- argv: window ids; none = all
+reading('windows', function(ctx, argv)
+  local ids = {}
+  for i, id in ipairs(argv) do
+    if not ctx.rules.windows[id] then return refuse('no_such_window') end
+    ids[i] = id
+  end
+  if #ids == 0 then ids = ctx.rules.window_order end
+  local answer = {}
+  for i, w in ipairs(window_records(ctx, ids)) do answer[i] = {w, ctx.rules.windows[w[W.id]].name} end
+  return {1, answer}
+end)
+
+-- argv: ticket names. Each: {record, ahead, open windows, mean service ms} or false.
+reading('positions', function(ctx, argv)
+  local answer = {}
+  for i, name in ipairs(argv) do
+    local t = load_ticket(ctx, name)
+    if t then
+      local c = counters(ctx, t[T.service])
+      answer[i] = {t, t[T.state] == 'waiting' and ahead(ctx, t) or 0, c[C.open_windows], c[C.mean_ms]}
+    else
+      answer[i] = false
+    end
+  end
+  return {1, answer}
+end)
+
+reading('queues', function(ctx)
+  local answer = {}
+  for i, service in ipairs(ctx.rules.service_order) do
+    local c = counters(ctx, service)
+    answer[i] = {
+      service, waiting(ctx, service), c[C.open_windows], c[C.mean_ms],
+      closed_now(ctx, service, ctx.rules.services[service]) or '',
+    }
+  end
+  return {1, answer}
+end)
+
+-- argv: after (issue sequence), limit, state, service, day ('' = today). Looks at most at 20000 tickets per call; the
+-- answer is {1, last looked at, more?} and the packed records.
+reading('list_tickets', function(ctx, argv)
+  local after, limit, state, service, day = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], argv[5]
+  if day == '' then
+    after = math.max(after, (tonumber(call('HGET', ctx.state, 'day_iseq')) or 1) - 1)
+    day = ctx.day
+  end
+  local stamp, found, looked = string.gsub(day, '-', '') .. '-', {}, 0
+  while looked < 20000 do
+    local entries = call('ZRANGEBYSCORE', ctx.keys[ORDER], '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, 200)
+    if #entries == 0 then return {1, after, false}, found end
+    local ids = {}
+    for i = 1, #entries, 2 do ids[#ids + 1] = entries[i] end
+    local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids))
+    for i, id in ipairs(ids) do
+      after, looked = tonumber(entries[i * 2]), looked + 1
+      local wanted = packed[i] and string.sub(id, 1, #stamp) == stamp
+      if wanted and (state ~= '' or service ~= '') then
+        local t = unpack_(packed[i])
+        wanted = (state == '' or t[T.state] == state) and (service == '' or t[T.service] == service)
+      end
+      if wanted then found[#found + 1] = packed[i] end
+      if #found == limit then return {1, after, true}, found end
+    end
+  end
+  return {1, after, true}, found
+end)
+
+-- argv: after (review number), limit, state, source, window. The answer is {1, last looked at, more?} and records.
+reading('list_reviews', function(ctx, argv)
+  local after, limit, state, source, window = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], argv[5]
+  local last, found = tonumber(call('HGET', ctx.state, 'reviews')) or 0, {}
+  local stop = math.min(last, after + 20000)
+  while after < stop do
+    local ids = {}
+    for number = after + 1, math.min(after + 200, stop) do ids[#ids + 1] = string.format('r%06d', number) end
+    for _, packed in ipairs(call('HMGET', ctx.keys[REVIEWS], unpack(ids))) do
+      after = after + 1
+      local r = packed and unpack_(packed)
+      if r and (state == '' or r[2] == state) and (source == '' or r[3] == source) and (window == '' or r[4] == window) then
+        found[#found + 1] = packed
+        if #found == limit then return {1, after, after < last}, found end
+      end
+    end
+  end
+  return {1, after, after < last}, found
+end)
+
+-- argv: limit. Of a partition: members of the deadlines that are due, the instant of the next one (0 = none), now.
+redis.register_function{
+  function_name = PREFIX .. 'due',
+  flags = {'no-writes'},
+  callback = function(keys, argv)
+    awake()
+    local now = clock()
+    local due = call('ZRANGEBYSCORE', keys[DUE], '-inf', now, 'LIMIT', 0, tonumber(argv[1]))
+    local after = call('ZRANGEBYSCORE', keys[DUE], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    return {pack({1, tonumber(after[2]) or 0, now}), due}
+  end,
+}
