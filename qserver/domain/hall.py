@@ -31,7 +31,7 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     """Base of the definition's tables: unknown names are mistakes."""
 
 
-class Service(_Strict):
+class Service(_Strict, frozen=True, kw_only=True):
     """One business people take a ticket for 事项. Limits in seconds; hours in the hall's zone."""
 
     id: Id
@@ -46,7 +46,7 @@ class Service(_Strict):
     closes: Clock | None = None
 
 
-class Window(_Strict):
+class Window(_Strict, frozen=True, kw_only=True):
     """One window 窗口 and the services it gives; the order breaks ties, a penalty makes a service less preferred."""
 
     id: Id
@@ -56,7 +56,7 @@ class Window(_Strict):
     service_penalty_s: dict[Id, Boost] = {}
 
 
-class Priority(_Strict):
+class Priority(_Strict, frozen=True, kw_only=True):
     """A priority class 优先: its tickets count as if they had come `boost_s` earlier."""
 
     id: Id
@@ -64,7 +64,7 @@ class Priority(_Strict):
     name: Name = ""
 
 
-class Calls(_Strict):
+class Calls(_Strict, frozen=True, kw_only=True):
     """How often a ticket is called, where a missed one returns to, when a called one counts as missed by itself."""
 
     max_calls: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
@@ -73,7 +73,7 @@ class Calls(_Strict):
     miss_after_s: Seconds | None = None
 
 
-class Rating(_Strict):
+class Rating(_Strict, frozen=True, kw_only=True):
     """When and how a finished service may be rated 好差评."""
 
     window_s: Seconds = 1800
@@ -83,14 +83,14 @@ class Rating(_Strict):
     reasons: dict[str, list[Name]] = {}
 
 
-class Overtime(_Strict):
+class Overtime(_Strict, frozen=True, kw_only=True):
     """At which share of a limit to warn, and whether a wait over its limit opens a review too."""
 
     warn_at: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.8
     wait_review: bool = False
 
 
-class Reviews(_Strict):
+class Reviews(_Strict, frozen=True, kw_only=True):
     """Terms of the follow-up of a negative review."""
 
     verify_within: Term = "1wd"
@@ -98,14 +98,14 @@ class Reviews(_Strict):
     revisit_within: Term = "15wd"
 
 
-class CalendarRef(_Strict):
+class CalendarRef(_Strict, frozen=True, kw_only=True):
     """Which holiday calendar working days follow; `file` adds or overrides days (`YYYY-MM-DD = true|false`)."""
 
     name: Name = ""
     file: str = ""
 
 
-class Hall(_Strict):
+class Hall(_Strict, frozen=True, kw_only=True):
     """A government service hall."""
 
     id: Id
@@ -171,8 +171,8 @@ def _mistakes(hall: Hall) -> Any:
         for service in [*window.services, *window.service_penalty_s]:
             if service not in known:
                 yield f"$.windows[{n}].services", f"no service {service!r}"
-    for n, service in enumerate(hall.services):
-        if service.opens and service.closes and service.opens >= service.closes:
+    for n, one in enumerate(hall.services):
+        if one.opens and one.closes and one.opens >= one.closes:
             yield f"$.services[{n}].closes", "must be later than opens"
     for n, priority in enumerate(hall.priorities):
         if priority.id == "normal" and priority.boost_s:

@@ -153,11 +153,16 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+UNKNOWN_MEAN_MS = 300_000
+"""Stands for a service's mean time until its first tickets were served."""
+
+
 def wait_estimate(ahead: int, open_windows: int, mean_ms: int) -> tuple[int, int]:
     """The range in which a wait with `ahead` people before it probably ends, in ms.
 
     Mean service time times the people ahead over the open windows, widened by a third down and up: queue waits
     scatter roughly by their square root, and people forgive a range more easily than a wrong point.
     """
+    mean_ms = mean_ms or UNKNOWN_MEAN_MS
     middle = ahead * mean_ms // max(1, open_windows)
     return middle * 2 // 3, (middle + mean_ms // 2) * 4 // 3

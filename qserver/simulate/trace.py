@@ -89,7 +89,8 @@ class _Sheet:
         self._head, self._rows = head, rows[1:]
 
     def rows(self) -> Iterator[dict[str, str]]:
-        for self._line, row in self._rows:
+        for line, row in self._rows:
+            self._line = line
             if not any(cell.strip() for cell in row):
                 continue
             if len(row) != len(self._head):
