@@ -1,0 +1,94 @@
+"""Fixtures for every test: real data servers, wiped between tests, and a started store on each of them.
+
+    valkey, redis7    a server handle: .url .pid .ask() .kill9() .restart() .pause() .resume() .stop()
+    redis_url         the URL of each in turn
+    store             a started Store on `redis_url`
+    valkey_store      a started Store on `valkey`, for tests in which a second kind of server shows nothing new
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import servers
+
+if TYPE_CHECKING:
+    from qserver.store.store import Store
+
+
+@pytest.fixture(scope="session")
+def _valkey() -> Iterator[servers.DataServer]:
+    server = servers.valkey()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _redis7() -> Iterator[servers.DataServer]:
+    if not Path(servers.REDIS7).exists():
+        pytest.skip(f"{servers.REDIS7} is not installed: not run on Redis 7")
+    server = servers.redis7()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(_valkey: servers.DataServer) -> servers.DataServer:
+    """A running, empty Valkey."""
+    _valkey.wipe()
+    return _valkey
+
+
+@pytest.fixture
+def redis7(_redis7: servers.DataServer) -> servers.DataServer:
+    """A running, empty Redis 7.0."""
+    _redis7.wipe()
+    return _redis7
+
+
+@pytest.fixture(params=["valkey", "redis7"])
+def data_server(request: pytest.FixtureRequest) -> servers.DataServer:
+    """A running, empty server of each kind in turn."""
+    server: servers.DataServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def redis_url(data_server: servers.DataServer) -> str:
+    """The URL of `data_server`."""
+    return data_server.url
+
+
+@asynccontextmanager
+async def _started(url: str) -> AsyncIterator[Store]:
+    from qserver.store.store import Store
+    from qserver.store.topology import Topology
+
+    topology = Topology.from_url(url, name="tests")
+    store = Store(topology)
+    try:
+        await topology.open()
+        await store.start()
+        yield store
+    finally:
+        await store.close()
+        await topology.close()
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    """A started store on an empty server of each kind in turn."""
+    async with _started(redis_url) as started:
+        yield started
+
+
+@pytest.fixture
+async def valkey_store(valkey: servers.DataServer) -> AsyncIterator[Store]:
+    """A started store on an empty Valkey."""
+    async with _started(valkey.url) as started:
+        yield started
