@@ -26,8 +26,8 @@ instants = st.integers(FIRST_MS, LAST_MS)
 clocks = st.builds("{:02d}:{:02d}".format, st.integers(0, 23), st.sampled_from((0, 30)))
 
 
-def at(zone: str, *when: int) -> int:
-    return int(dt.datetime(*when, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+def at(zone: str, year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(dt.datetime(year, month, day, hour, minute, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
 def shown_once(zone: str, day: dt.date, clock: str) -> bool:

@@ -82,7 +82,7 @@ def test_a_hall_is_read_from_a_toml_file(tmp_path: Path) -> None:
 
 def test_several_halls_stand_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "halls.toml"
-    one = '[[halls]]\nid = "{}"\n[[halls.services]]\nid = "s"\nprefix = "A"\n[[halls.windows]]\nid = "w"\nservices=["s"]\n'
+    one = '[[halls]]\nid = "{}"\nwindows = []\n[[halls.services]]\nid = "s"\nprefix = "A"\n'
     path.write_text(one.format("north") + one.format("south"), encoding="utf-8")
     assert [hall.id for hall in halls.load(path)] == ["north", "south"]
 

@@ -26,7 +26,7 @@ def test_every_move_leaves_an_event_that_the_dictionary_explains() -> None:
 
 
 def test_a_ticket_is_live_or_ended_and_only_undo_leaves_an_end() -> None:
-    assert LIVE | ENDED == set(State)
+    assert set(State) == LIVE | ENDED
     assert not LIVE & ENDED
     for command, move in MOVES.items():
         if command != "undo":
