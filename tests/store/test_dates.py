@@ -67,7 +67,11 @@ async def test_both_calendars_agree_on_days_terms_and_times_of_day(dates: Topolo
     for zone in ZONES:  # around every change of clocks in 2026 and 2027
         for change, _ in calendar.zone_offsets(zone):
             if 1_767_225_600_000 < change < 1_830_297_600_000:
-                cases += [(zone, start, change + d, (2, "wd")) for start in starts for d in range(-7_200_000, 7_200_001, 900_000)]
+                cases += [
+                    (zone, start, change + d, (2, "wd"))
+                    for start in starts
+                    for d in range(-7_200_000, 7_200_001, 900_000)
+                ]
     link = dates.primaries()[0]
     for zone, start, at, span in cases:
         day, day_end, ends, time = await link.call("FCALL", "dates", 0, packed[zone, start], at, span[0], span[1])
