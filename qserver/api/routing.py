@@ -1,0 +1,136 @@
+"""What a route is, what its handler gets and what it gives back. Only shapes live here; `app` runs them.
+
+A module of routes:
+
+    class Issue(Body):
+        service: Id
+
+    async def issue(call: Call) -> Reply:
+        answer = await call.store.issue(call.op, call.hall, call.body.service)
+        return Reply({"ticket": answer.value.ticket}, replayed=answer.replayed)
+
+    ROUTES = (Route("POST", H + "/tickets", issue, body=Issue, answer=Issued, status=201, summary="..."),)
+
+A handler raises `Refusal` or `Unavailable` and never builds an error answer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from qserver.auth.principal import Principal
+from qserver.store.answers import Op
+
+if TYPE_CHECKING:
+    from qserver.auth.authenticator import Authenticator
+    from qserver.store.store import Store
+
+H = "/api/v1/halls/{hall}"
+"""Where everything of one hall lives."""
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of request bodies and query strings: a field nobody knows is a mistake, not a wish to be ignored."""
+
+
+class Empty(Body, frozen=True, kw_only=True):
+    """The body of a command that takes nothing; no body at all is as good."""
+
+
+class Reply:
+    """An answer with more to it than its value.
+
+    `value`: what msgspec can encode, or bytes to send as they are under `content_type`, or None for no body at all.
+    `status` None = the route's. `replayed`: it is a kept answer given again. `keep`: no store command of this request
+    keeps the answer, so the frame does, when the request carries a key.
+    """
+
+    __slots__ = ("content_type", "headers", "keep", "replayed", "status", "value")
+
+    def __init__(
+        self,
+        value: Any,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        replayed: bool = False,
+        keep: bool = False,
+        content_type: str = "application/json",
+    ) -> None:
+        self.value = value
+        self.status = status
+        self.headers = headers
+        self.replayed = replayed
+        self.keep = keep
+        self.content_type = content_type
+
+
+class Call:
+    """One request, as its handler sees it.
+
+    `hall`: the path's (or the ticket link's) hall, "" without. `params`: the path's parts by name; behind a ticket's
+    link also `ticket`, the id. `body`, `query`: decoded into the route's types, None when it has none. `op`: who, and
+    under which key the answer is kept; hand it to the store's command.
+    """
+
+    __slots__ = ("auth", "body", "hall", "op", "params", "principal", "query", "request", "server_key", "store")
+
+    def __init__(
+        self,
+        store: Store,
+        auth: Authenticator,
+        server_key: bytes,
+        principal: Principal,
+        hall: str,
+        params: dict[str, str],
+        body: Any,
+        query: Any,
+        op: Op,
+        request: web.Request,
+    ) -> None:
+        self.store = store
+        self.auth = auth
+        self.server_key = server_key
+        self.principal = principal
+        self.hall = hall
+        self.params = params
+        self.body = body
+        self.query = query
+        self.op = op
+        self.request = request
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the interface; who may use it stands in `qserver.auth.roles.ACCESS` under `METHOD PATH`.
+
+    `body`, `query`: msgspec types (Body's children, or any that forbids unknown fields); a body type whose fields all
+    have defaults may be left out by the client. `answer`: the type of the answer, for the documents. `codes`: refusals
+    beyond those every route may give. `bound`: largest body, bytes. `waits`: it may wait for something to happen, so
+    it does not count as work in flight.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    body: Any = None
+    answer: Any = None
+    status: int = 200
+    summary: str = ""
+    query: Any = None
+    bound: int = 64 * 1024
+    codes: tuple[str, ...] = ()
+    waits: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its row in the role table."""
+        return f"{self.method} {self.path}"
