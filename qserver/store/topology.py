@@ -2,36 +2,38 @@
 
 `call(tag, ...)` finds the primary of a hash tag and asks it over a `Link`. A command is repeated only when it
 certainly did not run: the server said so (MOVED, ASK, TRYAGAIN, CLUSTERDOWN, LOADING, READONLY, MASTERDOWN) or it never
-left. What the commands mean is not known here.
+left for a primary that has been replaced. What the commands mean is not known here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
+import weakref
 from collections.abc import Callable
 from typing import Protocol
 
 from qserver.domain.errors import Unavailable
 
 from .address import Address, Place, read
+from .cluster import Cluster
 from .keys import slot
-from .link import Link, Reply, ReplyError
+from .link import Arg, Link, Reply, ReplyError
+from .sentinel import Sentinel
+from .watched import ASK_S
 
-Arg = bytes | str | int | float
-log = logging.getLogger(__name__)
-
-_AGAIN = {"LOADING", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN"}
+_AGAIN = {"MOVED", "ASK", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN"}
 """Error codes after which the same command may be given again: it did not run."""
 _ELSEWHERE = {"READONLY", "MASTERDOWN", "CLUSTERDOWN"}
-"""Those of them after which another server may be the primary."""
+"""Those after which another server may be the primary."""
 _PAUSE_S = (0.01, 0.25)
+_HOPS = 4
+"""After so many redirections in a row the servers disagree, and the next ones are taken slowly."""
 
 
 class Locator(Protocol):
-    """Knows the primaries and who of them answers for a slot. One of Single, Sentinel, Cluster."""
+    """Knows the primaries and who of them answers for a slot."""
 
     clustered: bool
 
@@ -41,14 +43,17 @@ class Locator(Protocol):
     async def close(self) -> None:
         """Close every link."""
 
-    async def refresh(self, *, moved: str = "") -> None:
-        """Look again; `moved` is what a MOVED reply said. Raises Unavailable when nobody can be asked."""
+    async def refresh(self) -> None:
+        """Look again. Raises Unavailable when nobody can be asked."""
+
+    def moved(self, message: str, asked: Link) -> None:
+        """Take up what a MOVED answer says."""
 
     def at(self, slot: int) -> Link:
         """The link to the primary of a slot. Raises Unavailable when nobody serves it."""
 
-    def to(self, host_port: str) -> Link:
-        """The link to the server that an ASK reply named."""
+    def to(self, where: str, asked: Link) -> Link:
+        """The link to the server that an answer of `asked` names."""
 
     def primaries(self) -> list[Link]:
         """A link to each primary."""
@@ -61,7 +66,15 @@ class Topology:
         self._name = name
         self.timeout_s = timeout_s
         self._callbacks: list[Callable[[], object]] = []
-        self._locator = self._locate(place)
+        self._dedicated: weakref.WeakKeyDictionary[Link, int] = weakref.WeakKeyDictionary()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._locator: Locator
+        if place.kind == "cluster":
+            self._locator = Cluster(self._link, self._changed, place.addresses, place.template)
+        elif place.kind == "sentinel":
+            self._locator = Sentinel(self._link, self._changed, place.addresses, place.template, place.service)
+        else:
+            self._locator = Single(self._link(place.addresses[0]))
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "qserver", timeout_s: float = 5.0) -> Topology:
@@ -80,6 +93,7 @@ class Topology:
     async def close(self) -> None:
         """Close every connection but the dedicated ones, which their owners close."""
         await self._locator.close()
+        await asyncio.gather(*self._closing)
 
     def on_change(self, callback: Callable[[], object]) -> None:
         """Have `callback` called after every new connection and after every change of the primaries."""
@@ -92,73 +106,98 @@ class Topology:
     def dedicated(self, tag: str) -> Link:
         """A fresh connection to the primary of `tag`, for blocking reads. Its owner closes it.
 
-        It does not follow a primary that moves: after `Unavailable` or a MOVED or READONLY error ask for another one.
+        When another server becomes that primary it ends by itself: its calls raise `Unavailable`, and the owner asks
+        for another one. Raises Unavailable when nobody serves the tag.
         """
-        return self.link(self._locator.at(slot(tag)).address, shared=False)
-
-    def link(self, address: Address, *, shared: bool = True) -> Link:
-        """A link made the way this topology makes them; `shared` ones report their connections to `on_change`."""
-        return Link(
-            address,
-            on_connect=(("CLIENT", "SETNAME", self._name),),
-            timeout_s=self.timeout_s,
-            on_open=self.changed if shared else None,
-        )
-
-    def changed(self) -> None:
-        """Tell everybody who asked that connections or primaries are new."""
-        for callback in self._callbacks:
-            callback()
+        number = slot(tag)
+        link = self._link(self._locator.at(number).address, lasting=False)
+        self._dedicated[link] = number
+        return link
 
     async def call(self, tag: str, *args: Arg, timeout_s: float | None = None) -> Reply:
         """Ask the primary of the hash tag `tag`.
 
         Raises `ReplyError`, or `Unavailable`, whose `unknown` says whether the command may have run.
-        `timeout_s` bounds the whole, repeats included.
+        `timeout_s` bounds the answer, and once more the repeats of a command that could not run.
         """
+        number = slot(tag)
+        link = self._locator.at(number)
         try:
-            return await self._locator.at(slot(tag)).call(*args, timeout_s=timeout_s)
+            return await link.call(*args, timeout_s=timeout_s)
         except ReplyError as error:
-            if error.code not in _AGAIN and error.code not in ("MOVED", "ASK"):
+            if error.code not in _AGAIN:
                 raise
-            return await self._again(slot(tag), args, error, timeout_s or self.timeout_s)
+            cause: ReplyError | Unavailable = error
+        except Unavailable as error:
+            if error.unknown or self._locator.at(number) is link:
+                raise
+            cause = error
+        return await self._again(number, link, args, cause, timeout_s or self.timeout_s)
 
-    async def _again(self, number: int, args: tuple[Arg, ...], error: ReplyError, timeout_s: float) -> Reply:
+    async def _again(
+        self, number: int, link: Link, args: tuple[Arg, ...], cause: ReplyError | Unavailable, timeout_s: float
+    ) -> Reply:
         """Give a command again that did not run, until it does or the time is over."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        pause = _PAUSE_S[0]
-        while True:
-            left = deadline - loop.time()
-            if left <= 0:
-                raise Unavailable(f"the data server does not serve this now: {error}")
+        pause, hops = _PAUSE_S[0], 0
+        while (left := deadline - loop.time()) > 0:
+            code = cause.code if isinstance(cause, ReplyError) else ""
+            redirected = code in ("MOVED", "ASK")
+            if redirected and not self.clustered:
+                raise Unavailable(f"{link.address} belongs to a cluster: name it with redis+cluster://")
+            hops += redirected
+            if code and (not redirected or hops > _HOPS):
+                await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.0)))
+                pause = min(pause * 2, _PAUSE_S[1])
+            if code in _ELSEWHERE:
+                # When nobody can be asked the old map stays; the deadline ends it.
+                with contextlib.suppress(Unavailable, TimeoutError):
+                    async with asyncio.timeout(min(left, ASK_S)):
+                        await self._locator.refresh()
+            if code == "MOVED":
+                self._locator.moved(str(cause).partition(" ")[2], link)
+            left = max(0.001, deadline - loop.time())
             try:
-                if error.code == "ASK":
+                if code == "ASK":
                     # The slot is on its way to another server, which takes only what is announced by ASKING;
                     # both leave in one write, one after the other.
-                    link = self._locator.to(error.message.split()[-1])
+                    link = self._locator.to(str(cause).split()[-1], link)
                     link.call("ASKING", timeout_s=left).add_done_callback(_forget)
-                    return await link.call(*args, timeout_s=left)
-                if error.code == "MOVED":
-                    await self._refresh(moved=error.message)
                 else:
-                    await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.0)))
-                    pause = min(pause * 2, _PAUSE_S[1])
-                    if error.code in _ELSEWHERE:
-                        await self._refresh()
-                return await self._locator.at(number).call(*args, timeout_s=max(0.001, deadline - loop.time()))
-            except ReplyError as next_error:
-                if next_error.code not in _AGAIN and next_error.code not in ("MOVED", "ASK"):
+                    link = self._locator.at(number)
+                return await link.call(*args, timeout_s=left)
+            except ReplyError as error:
+                if error.code not in _AGAIN:
                     raise
-                error = next_error
+                cause = error
+            except Unavailable as error:
+                if error.unknown or (code != "ASK" and self._locator.at(number) is link):
+                    raise
+                cause = error
+        raise Unavailable(f"{link.address} does not serve this now: {cause}")
 
-    async def _refresh(self, moved: str = "") -> None:
-        # When nobody can be asked the old map stays; the deadline ends it.
-        with contextlib.suppress(Unavailable):
-            await self._locator.refresh(moved=moved)
+    def _link(
+        self, address: Address, *, lasting: bool = True, named: bool = True, on_lost: Callable[[], object] | None = None
+    ) -> Link:
+        return Link(
+            address,
+            on_connect=(("CLIENT", "SETNAME", self._name),) if named else (),
+            timeout_s=self.timeout_s,
+            on_open=self._changed if lasting else None,
+            on_lost=on_lost,
+        )
 
-    def _locate(self, place: Place) -> Locator:
-        return Single(self, place.addresses[0])
+    def _changed(self) -> None:
+        for link, number in list(self._dedicated.items()):
+            with contextlib.suppress(Unavailable):
+                if self._locator.at(number).address != link.address:
+                    del self._dedicated[link]
+                    task = asyncio.create_task(link.close())
+                    self._closing.add(task)
+                    task.add_done_callback(self._closing.discard)
+        for callback in self._callbacks:
+            callback()
 
 
 class Single:
@@ -166,8 +205,8 @@ class Single:
 
     clustered = False
 
-    def __init__(self, topology: Topology, address: Address) -> None:
-        self._link = topology.link(address)
+    def __init__(self, link: Link) -> None:
+        self._link = link
 
     async def open(self) -> None:
         """Connect to the server."""
@@ -177,16 +216,19 @@ class Single:
         """Close the connection."""
         await self._link.close()
 
-    async def refresh(self, *, moved: str = "") -> None:
+    async def refresh(self) -> None:
         """There is nothing to look up."""
+
+    def moved(self, message: str, asked: Link) -> None:
+        """It is not part of a cluster."""
 
     def at(self, slot: int) -> Link:
         """The server, whatever the slot."""
         return self._link
 
-    def to(self, host_port: str) -> Link:
-        """The server: it is not part of a cluster."""
-        return self._link
+    def to(self, where: str, asked: Link) -> Link:
+        """The server."""
+        return asked
 
     def primaries(self) -> list[Link]:
         """The server."""
