@@ -1,0 +1,294 @@
+"""What the hall's routes take and give, as types: the bodies, the query strings, the answers.
+
+Bounds on every text stand here and nowhere else; the documents are made from these types. Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from qserver.domain.hall import Id
+from qserver.domain.report import By
+from qserver.domain.ticket import Queue, Review, Ticket, Window
+from qserver.wire.messages import BoardView, StatsView
+
+from .routing import Body
+
+
+def _text(longest: int, description: str, shortest: int = 1, pattern: str | None = None) -> Any:
+    return msgspec.Meta(min_length=shortest, max_length=longest, description=description, pattern=pattern)
+
+
+_LINE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+"""One line: no control characters. The look-ahead is for engines whose `$` also stands before a last newline."""
+
+Reason = Annotated[str, _text(200, "why, in words; it stands on record", pattern=_LINE)]
+Name = Annotated[str, _text(32, "a ticket by its number (today's) or its id")]
+Staff = Annotated[str, _text(64, "staff id of whoever works at the window", pattern=_LINE)]
+Channel = Literal["guide", "kiosk", "phone", "web", "counter", "appointment"]
+"""Where a ticket was taken."""
+Said = Annotated[str, _text(300, "words chosen from the hall's list")]
+Comment = Annotated[str, _text(1000, "the citizen's own words", shortest=0)]
+Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""A whole number that every JSON reader keeps exactly; its range is judged with the item it stands in."""
+Outcome = Annotated[
+    str,
+    _text(
+        32,
+        "how the service ended; what only the system says is not among it",
+        pattern=r"^(?!(transferred|missed|cancelled|expired)$)[a-z0-9][a-z0-9_-]*$(?!\n)",
+    ),
+]
+
+
+class Issue(Body, frozen=True, kw_only=True):
+    """Takes a ticket 取号."""
+
+    service: Id
+    services: Annotated[list[Id], msgspec.Meta(max_length=20)] | None = None
+    """Services of further legs, in this order."""
+    priority: Id = "normal"
+    channel: Channel | None = None
+    """Left out: the token's own, `kiosk` or `guide`."""
+    window: Id | None = None
+    """Waits for this window only."""
+    person: Annotated[str, _text(128, "opaque id of the person, kept only hashed")] | None = None
+    phone: Annotated[str, _text(20, "telephone number", 5, r"^\+?[0-9][0-9 -]{3,17}[0-9]$(?!\n)")] | None = None
+
+
+class Reprioritise(Body, frozen=True, kw_only=True):
+    """Gives a waiting ticket another priority class."""
+
+    priority: Id
+    reason: Reason
+
+
+class Because(Body, frozen=True, kw_only=True):
+    """A command that is given for a reason."""
+
+    reason: Reason
+
+
+class Open(Body, frozen=True, kw_only=True):
+    """Opens a window, or takes it over. `services`: those of this session, when they differ from the definition."""
+
+    staff: Staff | None = None
+    services: Annotated[list[Id], msgspec.Meta(max_length=200)] | None = None
+
+
+class CallNext(Body, frozen=True, kw_only=True):
+    """Calls 叫号: whoever is next, or a named ticket. `finish`: the one in service is finished first."""
+
+    ticket: Name | None = None
+    finish: bool = False
+
+
+class Finish(Body, frozen=True, kw_only=True):
+    """Ends the service 办结. `case`: the business system's number of a case that goes on."""
+
+    outcome: Outcome = "done"
+    case: Annotated[str, _text(64, "number of the case in the business system", pattern=_LINE)] | None = None
+
+
+class Unhold(Body, frozen=True, kw_only=True):
+    """Takes a held ticket back into service."""
+
+    ticket: Name
+
+
+class Transfer(Body, frozen=True, kw_only=True):
+    """Lets the ticket wait for another service, at another window, or both 转窗口."""
+
+    service: Id | None = None
+    window: Id | None = None
+    position: Literal["arrival", "first", "last"] = "arrival"
+
+
+class Rated(Body, frozen=True, kw_only=True):
+    """One rating a pad sends. `age_ms`: how long ago it was given, by the pad's own stopwatch.
+
+    A score or an age out of range is that item's failure alone, so that one broken rating does not block the others.
+    """
+
+    rid: Annotated[str, _text(64, "the pad's own id of the rating", pattern=_LINE)]
+    ticket: Name
+    leg: Number
+    score: Number
+    """5 very satisfied .. 1 very dissatisfied."""
+    age_ms: Number
+    aspects: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
+    reasons: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
+    comment: Comment = ""
+
+
+class Ratings(Body, frozen=True, kw_only=True):
+    """Ratings of a pad, those it had to keep for later among them."""
+
+    items: Annotated[list[Rated], msgspec.Meta(max_length=50)]
+
+
+class HolderRating(Body, frozen=True, kw_only=True):
+    """The holder's rating by the ticket's link. `leg` left out: the one finished last."""
+
+    score: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    rid: Annotated[str, _text(64, "the sender's own id of the rating", pattern=_LINE)] | None = None
+    leg: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    aspects: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
+    reasons: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
+    comment: Comment = ""
+
+
+_Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="at most so many")]
+_After = Annotated[str, msgspec.Meta(max_length=15, description="`next` of the page before")]
+StateFilter = Literal[
+    "", "waiting", "called", "serving", "held", "missed", "finished", "cancelled", "expired"
+]  # fmt: skip
+"""A ticket's state, or all."""
+_Filter = Annotated[str, msgspec.Meta(max_length=32, description="only these; empty = all")]
+
+
+class TicketsQuery(Body, frozen=True, kw_only=True):
+    """Which tickets of the business day."""
+
+    state: StateFilter = ""
+    service: _Filter = ""
+    limit: _Limit = 100
+    after: _After = ""
+
+
+class ReviewsQuery(Body, frozen=True, kw_only=True):
+    """Which reviews."""
+
+    state: _Filter = ""
+    source: _Filter = ""
+    limit: _Limit = 100
+    after: _After = ""
+
+
+class ReportQuery(Body, frozen=True, kw_only=True):
+    """What the rows stand for, and in which form."""
+
+    by: By = "window"
+    format: Literal["json", "csv", "xlsx"] = "json"
+
+
+Range = Annotated[tuple[int, int], msgspec.Meta(description="range of the wait, ms: [low, high]")]
+Next = Annotated[str | None, msgspec.Meta(description="give it as `after` for what follows; null at the end")]
+
+
+class TicketAnswer(msgspec.Struct, frozen=True):
+    """A ticket as it is after the command."""
+
+    ticket: Ticket
+
+
+class ReprintAnswer(msgspec.Struct, frozen=True):
+    """A ticket, and its link for the slip."""
+
+    ticket: Ticket
+    url: str
+
+
+class HolderAnswer(msgspec.Struct, frozen=True):
+    """A ticket and its place in the queue. `ahead`: waiting tickets of its service that would be called earlier."""
+
+    ticket: Ticket
+    ahead: int
+    wait_estimate_ms: Range
+
+
+class IssueAnswer(msgspec.Struct, frozen=True):
+    """A new ticket, its place, and the link that only its holder gets."""
+
+    ticket: Ticket
+    ahead: int
+    wait_estimate_ms: Range
+    url: str
+
+
+class TicketsAnswer(msgspec.Struct, frozen=True):
+    """Tickets in order of issue."""
+
+    tickets: list[Ticket]
+    next: Next
+
+
+class QueuesAnswer(msgspec.Struct, frozen=True):
+    """What may be known of each service before taking a ticket."""
+
+    queues: list[Queue]
+
+
+class SuspensionAnswer(msgspec.Struct, frozen=True):
+    """Whether issuing for a service is stopped, and why."""
+
+    service: str
+    suspended: bool
+    reason: str | None
+
+
+class WindowAnswer(msgspec.Struct, frozen=True):
+    """A window as it is after the command."""
+
+    window: Window
+
+
+class WindowsAnswer(msgspec.Struct, frozen=True):
+    """Windows in the order of the hall's definition."""
+
+    windows: list[Window]
+
+
+class CalledAnswer(msgspec.Struct, frozen=True):
+    """The ticket called (null when nobody waits) and the one finished in the same step."""
+
+    ticket: Ticket | None
+    finished: Ticket | None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of one rating. `duplicate`: recorded before under this rid; `conflict`: another one stands."""
+
+    rid: str
+    status: Literal["recorded", "duplicate", "conflict", "rejected", "retry"]
+    code: str | UnsetType = UNSET
+    """Why it was rejected."""
+
+
+class RatingsAnswer(msgspec.Struct, frozen=True):
+    """One result per item, in their order, and the instant they were recorded."""
+
+    results: list[Result]
+    now_ms: int
+
+
+class ReviewAnswer(msgspec.Struct, frozen=True):
+    """A negative review with its full history."""
+
+    review: Review
+
+
+class ReviewsAnswer(msgspec.Struct, frozen=True):
+    """Reviews in order of opening."""
+
+    reviews: list[Review]
+    next: Next
+
+
+class BoardAnswer(msgspec.Struct, frozen=True):
+    """The public state of a hall, as the sockets send it."""
+
+    ep: str
+    s: int
+    board: BoardView
+
+
+class StatsAnswer(msgspec.Struct, frozen=True):
+    """Live figures of a hall, as the sockets send them."""
+
+    ep: str
+    s: int
+    stats: StatsView
