@@ -19,11 +19,6 @@ SHOWN = 5
 """How many findings of a check are told one by one."""
 CALLS = ("ticket.called", "ticket.recalled")
 OVERTIME = ("overtime.wait", "overtime.service")
-COUNTS = {
-    "issued": "ticket.issued", "called": "ticket.called", "finished": "ticket.finished", "missed": "ticket.missed",
-    "cancelled": "ticket.cancelled", "rated": "rating.recorded",
-}
-"""Figures of the day report and the event each of them counts."""
 
 
 class Check(NamedTuple):
@@ -216,17 +211,18 @@ def feed(record: Record, by_hall: Mapping[str, Sequence[FeedEvent]]) -> Check:
 
 def counts(record: Record) -> Check:
     """Counts are equal between commands acknowledged, feed and day report, per hall."""
-    answered = Counter((ack.hall, ack.kind) for ack in record.acks)
-    events = Counter((event.hall, event.kind) for event in record.feed)
-    by_time = Counter((event.hall, event.kind) for event in record.feed if event.data.actor == "system")
     broken, compared = [], 0
     for hall, report in record.counted.items():
-        for figure, kind in COUNTS.items():
-            in_feed, acknowledged = events[hall, kind], answered[hall, kind] + by_time[hall, kind]
-            found = {"acknowledged": acknowledged, "feed": in_feed}
-            if figure in report:
-                found["report"] = report[figure]
-            compared += len(found)
+        events = [(e.kind, e.data.ticket, e.data.actor) for e in record.feed if e.hall == hall]
+        in_feed = _tally((kind, ticket) for kind, ticket, _ in events)
+        acknowledged = _tally(
+            [(a.kind, a.ticket) for a in record.acks if a.hall == hall]
+            # What time itself does nobody acknowledges.
+            + [(kind, ticket) for kind, ticket, actor in events if actor == "system" or kind in OVERTIME]
+        )
+        for figure, in_report in report.items():
+            compared += 3
+            found = {"acknowledged": acknowledged[figure], "feed": in_feed[figure], "report": in_report}
             if len(set(found.values())) > 1:
                 broken.append(f"{hall} {figure}: " + ", ".join(f"{where} {n}" for where, n in found.items()))
     if not record.counted:
@@ -234,6 +230,28 @@ def counts(record: Record) -> Check:
     return Check(
         "账实相符 counts equal: commands, feed, report", f"{compared} figures of {len(record.counted)} halls", broken
     )
+
+
+FIGURES = ("issued", "called", "served", "missed", "left", "ratings.rated", "overtime.wait", "overtime.service")
+"""Figures of a day report's totals that a run can count by itself."""
+
+
+def _tally(changes: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """The figures of a day report, counted from changes `(kind, ticket)`; visits of a played day have one leg."""
+    of: dict[str, list[str]] = defaultdict(list)
+    for kind, ticket in changes:
+        of[kind].append(ticket)
+    values = (
+        len(of["ticket.issued"]),
+        len(set(of["ticket.called"])),
+        len(of["ticket.finished"]),
+        len(of["ticket.missed"]) - len(of["ticket.returned"]),
+        len(of["ticket.cancelled"]),
+        len(of["rating.recorded"]),
+        len(of["overtime.wait"]),
+        len(of["overtime.service"]),
+    )
+    return dict(zip(FIGURES, values, strict=True))
 
 
 def overtime(by_hall: Mapping[str, Sequence[FeedEvent]], halls: Sequence[Hall]) -> Check:

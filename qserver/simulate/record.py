@@ -30,7 +30,7 @@ class Ack(NamedTuple):
     """When the command was first sent."""
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """The `data` of an event, as far as a played day looks at it."""
 
     ticket: str = ""
@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True):
     rid: str = ""
 
 
-class FeedEvent(msgspec.Struct, frozen=True):
+class FeedEvent(msgspec.Struct, frozen=True, gc=False):
     """One CloudEvent of the feed, as far as a played day looks at it."""
 
     id: str

@@ -62,7 +62,8 @@ def good() -> Record:
         Board("north", "b1", shown | {("A002", 3): (1.0, 2.0)}, last=state, truth=dict(state)),
         Board("north", "b2", dict(shown), {("A002", 3)}, last=state, truth=dict(state)),
     ]
-    record.counted = {"north": {"issued": 2, "called": 3, "finished": 2, "missed": 1, "cancelled": 0, "rated": 1}}
+    figures = (2, 2, 2, 0, 0, 1, 1, 1)
+    record.counted = {"north": dict(zip(checks.FIGURES, figures, strict=True))}
     record.commands = 15
     return record
 
@@ -142,7 +143,7 @@ def cut(record: Record) -> None:
 
 
 def report_differs(record: Record) -> None:
-    record.counted["north"]["finished"] = 3
+    record.counted["north"]["served"] = 3
 
 
 def no_report(record: Record) -> None:
@@ -177,7 +178,7 @@ def nobody(record: Record) -> None:
         (other_instant, "in the feed", "acknowledged for 99"),
         (forget_ack, "in the feed", "never acknowledged"),
         (cut, "in the feed", "events were lost"),
-        (report_differs, "counts equal", "finished: acknowledged 2, feed 2, report 3"),
+        (report_differs, "counts equal", "served: acknowledged 2, feed 2, report 3"),
         (no_report, "counts equal", "no day report"),
         (drop_event("overtime.service"), "flagged once", "overtime.service not flagged at 20001 of 20000 ms"),
         (insert("overtime.wait", T2, "ticket.recalled"), "flagged once", "overtime.wait flagged at 10000 of 10000 ms"),
