@@ -33,7 +33,7 @@ def test_limits_shrink_and_opening_hours_fall_away() -> None:
     assert notes == ["north: opening hours left out"]
 
 
-@pytest.mark.parametrize("now", ["2026-11-23T03:59", "2026-11-23T02:40", "2026-10-25T01:30", "2026-03-29T03:30"])
+@pytest.mark.parametrize("now", ["2026-11-23T03:59", "2026-11-23T02:40", "2026-10-25T03:30", "2026-03-29T03:30"])
 def test_no_day_turns_within_a_run(now: str) -> None:
     now_ms = instant(now)
     copy, notes = stage.applied(HALL, 60, now_ms, HOUR_MS)
