@@ -58,22 +58,34 @@ class DataServer:
         """Whether the process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def start(self) -> DataServer:
-        """Start it and wait until it answers PING."""
-        command = [self.binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory)]
-        command += ["--unixsocket", str(self.path), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        command += ["--maxmemory-policy", "noeviction", "--auto-aof-rewrite-percentage", "0", "--enable-debug-command"]
-        command += ["local", *self.options]
+    def start(self, *arguments: str, wait: bool = True) -> DataServer:
+        """Start it and wait until it answers PING. `arguments` replace the usual settings."""
+        command = [self.binary, *(arguments or (*self._settings(), *self.options))]
         with (self.directory / "log").open("ab") as output:
             self.process = subprocess.Popen(
                 launcher(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         deadline = time.monotonic() + 30
-        while not self._answers():
+        while wait and not self._answers():
             if not self.alive or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.binary} does not run: {(self.directory / 'log').read_text()[-2000:]}")
             time.sleep(0.01)
         return self
+
+    def _settings(self) -> list[str]:
+        settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "unixsocket": str(self.path),
+            "dir": str(self.directory),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "auto-aof-rewrite-percentage": "0",
+            "maxmemory-policy": "noeviction",
+            "enable-debug-command": "local",
+        }
+        return [word for name, value in settings.items() for word in (f"--{name}", value)]
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -97,8 +109,10 @@ class DataServer:
             return answer
 
     def wipe(self) -> None:
-        """Remove all data and functions; start the server first when a test left it dead."""
-        if not self.alive:
+        """Remove all data and functions; start the server first when a test left it dead or stopped."""
+        if self.alive:
+            self.resume()
+        else:
             self.start()
         self.ask("FLUSHALL")
         self.ask("FUNCTION", "FLUSH")

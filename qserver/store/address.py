@@ -112,7 +112,10 @@ def read(url: str) -> Place:
 
 
 def _read(url: str) -> Place:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may hold the password
+        raise ValueError("this is not a URL") from None
     scheme, _, kind = parts.scheme.partition("+")
     if (
         scheme not in ("redis", "rediss", "unix")

@@ -33,6 +33,8 @@ __all__ = ["Arg", "Link", "Reply", "ReplyError"]
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.02, 1.0)
+_BUSY = {"LOADING", "BUSY", "MASTERDOWN"}
+"""Errors of a server that is there and will serve."""
 
 
 class Link:
@@ -199,11 +201,15 @@ class Link:
             context = await asyncio.to_thread(address.tls.context) if address.tls else None
             await self._loop.create_connection(lambda: connection, address.host, address.port, ssl=context)
         try:
-            answers: list[Answer] = []
-            for args in self._greeting:
-                answers.append(self._loop.create_future())
-                connection.send(pack(args), answers[-1], math.inf, self.timeout_s)
-            await asyncio.gather(*answers)
+            # A kernel accepts connections for a process that has stopped; only an answer shows that somebody is there.
+            for args in (*self._greeting, ("PING",)):
+                answer: Answer = self._loop.create_future()
+                connection.send(pack(args), answer, math.inf, self.timeout_s)
+                try:
+                    await answer
+                except ReplyError as error:
+                    if error.code not in _BUSY:
+                        raise
             if connection.over:
                 raise ConnectionResetError("the connection broke at once")
         except BaseException:
