@@ -31,7 +31,7 @@ class Taken(Enum):
 class HallLog:
     """Board and last events of one hall in one epoch."""
 
-    __slots__ = ("_shot", "board", "ep", "floor", "ring")
+    __slots__ = ("_s", "_shot", "board", "ep", "floor", "ring")
 
     def __init__(self, ep: str, ring: int = RING) -> None:
         self.ep = ep
@@ -39,32 +39,37 @@ class HallLog:
         self.ring: deque[Framed] = deque(maxlen=ring)
         self.floor = -1  # nobody at or before this event can be brought on by events alone
         self._shot: Framed | None = None
+        self._s = 0
 
     @property
     def s(self) -> int:
-        """The last event every screen has been given, 0 if none."""
-        return self.board.s if self.board is not None else 0
+        """The last event of the epoch that every screen has been given, 0 if none."""
+        return self.board.s if self.board is not None else self._s
 
     def take(self, framed: Framed) -> Taken:
         """The next event of the record, a framed BoardEvent."""
         event = _event(framed)
         self._keep(framed)
+        turning = event.k in ("config", "notice")
+        if turning:
+            self.floor = max(self.floor, event.s)
         board = self.board
         if board is None or event.s <= board.s:
             return Taken.KNOWN
         if event.p != board.s:
+            self._s = board.s
             self.board = self._shot = None
             return Taken.BROKEN
         board.apply(event)
         self._shot = None
-        if event.k in ("config", "notice"):
-            self.floor = event.s
-            return Taken.RELOAD
-        return Taken.SENT
+        return Taken.RELOAD if turning else Taken.SENT
 
     def load(self, snapshot: Snapshot) -> bool:
-        """The board as the store has it; what the record has brought beyond is added. False: of another epoch."""
-        if snapshot.ep != self.ep:
+        """The board as the store has it; what the record has brought beyond is added.
+
+        False when it cannot serve: it is of another epoch, or older than a definition or notice, which no event tells.
+        """
+        if snapshot.ep != self.ep or snapshot.s < self.floor:
             return False
         board = Board(snapshot)
         for framed in self.ring:
@@ -87,6 +92,7 @@ class HallLog:
         """Another epoch: nothing known before holds."""
         self.ep = ep
         self.board = self._shot = None
+        self._s = 0
         self.ring.clear()
         self.floor = -1
 
@@ -110,8 +116,12 @@ class HallLog:
         return self._shot
 
     def _keep(self, framed: Framed) -> None:
-        if self.ring and _event(self.ring[-1]).s != _event(framed).p:
-            self.ring.clear()
+        if self.ring:
+            last, event = _event(self.ring[-1]), _event(framed)
+            if event.s <= last.s:
+                return
+            if event.p != last.s:
+                self.ring.clear()
         self.ring.append(framed)
 
 
