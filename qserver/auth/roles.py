@@ -129,6 +129,8 @@ ACCESS: dict[str, Access] = {
     "GET /openapi.json": Access(OPEN),
     "GET /asyncapi.json": Access(OPEN),
     "GET /docs": Access(OPEN),
+    "GET /docs/docs.js": Access(OPEN),
+    "GET /docs/docs.css": Access(OPEN),
     # Topics of the sockets
     "topic board": _by(_EVERY),
     "topic window": _by("supervisor clerk pad display", own="clerk pad display"),

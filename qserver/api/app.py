@@ -1,0 +1,107 @@
+"""The HTTP side as one aiohttp application: every route of every module, the socket, the pages.
+
+Only wiring lives here: the order of things within a request is `frame`'s, what a route does its module's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from qserver.auth.authenticator import Authenticator
+from qserver.store.store import Store
+
+from . import (
+    boards,
+    docs,
+    halls,
+    health,
+    links,
+    openapi,
+    problems,
+    ratings,
+    reports,
+    reviews,
+    tickets,
+    tokens,
+    windows,
+)
+from .access_log import AccessLog
+from .frame import Frame
+from .limits import Limits
+from .metrics import Provider
+from .routing import Route
+
+FRAME: Final = web.AppKey("frame", Frame)
+
+WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, reports, boards, docs)
+
+
+def routes() -> tuple[Route, ...]:
+    """The modules' routes; those about the process itself come with the application."""
+    return tuple(route for module in _MODULES for route in module.ROUTES)
+
+
+def application(
+    store: Store,
+    authenticator: Authenticator,
+    *,
+    limits: Limits | None = None,
+    websocket: WebSocket | None = None,
+    pages: Iterable[web.RouteDef] = (),
+    metrics: Sequence[Provider] = (),
+    access_log: AccessLog | None = None,
+    draining: Callable[[], bool] = lambda: False,
+) -> web.Application:
+    """The application; store and authenticator are started by whoever made them.
+
+    `draining`: whether this process is about to end, for /readyz. Raises LookupError when a route does not stand in
+    the role table, ValueError when two routes are one.
+    """
+    app = web.Application()
+    own = health.Health(store, metrics, draining)
+    known = (*routes(), *own.routes())
+    frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)
+    own.watch(frame)
+    app[FRAME] = frame
+    if websocket is not None:
+        app.router.add_get("/ws", websocket)
+    app.router.add_routes(pages)
+    app.router.add_route("*", "/api/{rest:.*}", frame.handle)
+    for endpoint in frame.endpoints:
+        if not endpoint.api and endpoint.route.path not in taken(app):
+            app.router.add_route("*", endpoint.route.path, frame.handle)
+    app.router.add_route("*", "/{rest:.*}", nothing_here)
+    if access_log is not None:
+        app.cleanup_ctx.append(_logging(access_log))
+    return app
+
+
+def taken(app: web.Application) -> set[str]:
+    """Paths that already lead somewhere."""
+    return {resource.canonical for resource in app.router.resources()}
+
+
+async def nothing_here(request: web.Request) -> web.StreamResponse:
+    """What no resource takes, or none with this method."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource.canonical != "/{rest}":
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        return problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})
+    return problems.problem("not_found", "there is no such page", {"what": "page"})
+
+
+def _logging(log: AccessLog) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        await log.start()
+        yield
+        await log.stop()
+
+    return run

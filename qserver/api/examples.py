@@ -1,0 +1,123 @@
+"""Examples for the documents, by `METHOD PATH`. A test reads every one with its route's own types.
+
+Only examples live here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .routing import H
+
+_W: Final = H + "/windows/{window}"
+_LEG: Final[dict[str, Any]] = {
+    "leg": 1,
+    "service": "id-card",
+    "window": "w3",
+    "staff": "s-017",
+    "first_called_ms": 1795311000000,
+    "called_ms": 1795311000000,
+    "started_ms": None,
+    "finished_ms": None,
+    "calls": 1,
+    "held_ms": 0,
+    "wait_ms": 412000,
+    "walk_ms": None,
+    "service_ms": None,
+    "overtime": {"wait": False, "service": False},
+    "rating": None,
+    "outcome": None,
+    "unreliable": False,
+}
+TICKET: Final[dict[str, Any]] = {
+    "id": "20261122-A001",
+    "no": "A001",
+    "hall": "demo",
+    "day": "2026-11-22",
+    "services": [],
+    "priority": "normal",
+    "channel": "guide",
+    "state": "called",
+    "issued_ms": 1795310588000,
+    "case": None,
+    "returns": 0,
+    **_LEG,
+    "legs": [_LEG | {"queued_ms": 1795310588000}],
+}
+WINDOW: Final[dict[str, Any]] = {
+    "id": "w3",
+    "name": "3 号窗口",
+    "state": "called",
+    "reason": None,
+    "staff": "s-017",
+    "services": ["id-card"],
+    "ticket": "A001",
+    "leg": 1,
+    "service": "id-card",
+    "since_ms": 1795311000000,
+    "limit_ms": 900000,
+    "held_ms": 0,
+    "rate": None,
+}
+_HALL: Final[dict[str, Any]] = {
+    "id": "demo",
+    "name": "示范大厅",
+    "name_en": "Demonstration hall",
+    "services": [{"id": "id-card", "prefix": "A", "name": "身份证", "name_en": "Identity cards", "wait_limit_s": 1800}],
+    "windows": [{"id": "w3", "name": "3 号窗口", "services": ["id-card"]}],
+    "priorities": [{"id": "elder", "name": "老年人", "boost_s": 900}],
+}
+_REASON: Final[dict[str, Any]] = {"reason": "午休"}
+
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    f"PUT {H}": _HALL,
+    f"POST {H}/notices": {"text": "今日社保业务 16:30 停止取号"},
+    "POST /api/v1/tokens": {"role": "clerk", "hall": "demo", "window": "w3", "name": "3 号窗口电脑"},
+    "POST /api/v1/pairings": {"role": "pad", "hall": "demo", "window": "w3"},
+    "POST /api/v1/pair": {"code": "5f0c2a9be1d4.Zk3v0bq8mJ1hY2xTq9wLr7aE"},
+    f"POST {H}/tickets": {"service": "id-card", "priority": "elder"},
+    f"POST {H}/tickets/{{no}}/reprioritise": {"priority": "elder", "reason": "行动不便"},
+    f"POST {H}/services/{{service}}/suspend": {"reason": "系统维护"},
+    "POST /api/v1/t/{secret}/rating": {"score": 5},
+    f"POST {_W}/open": {"staff": "s-017"},
+    f"POST {_W}/pause": _REASON,
+    f"POST {_W}/call": {"finish": True},
+    f"POST {_W}/finish": {"outcome": "done"},
+    f"POST {_W}/hold": {"reason": "补充材料"},
+    f"POST {_W}/unhold": {"ticket": "A001"},
+    f"POST {_W}/transfer": {"service": "id-card", "position": "first"},
+    f"POST {H}/ratings": {
+        "items": [{"rid": "pad3-81", "ticket": "20261122-A001", "leg": 1, "score": 5, "age_ms": 2300}]
+    },
+}
+"""Bodies that work."""
+
+ANSWERS: Final[dict[str, dict[str, Any]]] = {
+    "GET /livez": {"status": "ok"},
+    "GET /readyz": {"status": "ok"},
+    f"POST {H}/tickets": {
+        "ticket": TICKET
+        | dict.fromkeys(("window", "staff", "first_called_ms", "called_ms", "wait_ms"))
+        | {"state": "waiting", "calls": 0, "legs": []},
+        "ahead": 4,
+        "wait_estimate_ms": [320000, 840000],
+        "url": "https://hall.example/t/demo.20261122-A001.9vJq3mX0sT5bLw2Zr8kYh1cU",
+    },
+    f"GET {H}/tickets/{{no}}": {"ticket": TICKET},
+    f"POST {_W}/call": {"ticket": TICKET, "finished": None},
+    f"GET {_W}": {"window": WINDOW},
+    f"GET {H}/windows": {"windows": [WINDOW]},
+    "POST /api/v1/tokens": {
+        "id": "5f0c2a9be1d4",
+        "role": "clerk",
+        "hall": "demo",
+        "window": "w3",
+        "name": "3 号窗口电脑",
+        "created_ms": 1795310000000,
+        "expires_ms": None,
+        "revoked_ms": None,
+        "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
+    },
+    f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
+}
+"""What comes back."""

@@ -1,0 +1,293 @@
+"""What every request goes through, from its head to its answer: who, may it, how much, what form; then the handler.
+
+One `Endpoint` per route, with everything that can be made ready made ready once; there are no middlewares. The order
+of the checks is the order in which a stranger may learn things: nothing but the route's existence before the token.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from qserver.auth import secrets
+from qserver.auth.authenticator import Authenticator
+from qserver.auth.principal import NOBODY, Principal, holder
+from qserver.auth.roles import ACCESS, OPEN, SECRET, Access
+from qserver.domain.errors import Refusal, Unavailable
+from qserver.store.answers import Op
+from qserver.store.store import Store
+
+from . import intake, problems, responses
+from .access_log import AccessLog
+from .limits import InFlight, Limits, Rate
+from .metrics import Meter
+from .routing import Call, Reply, Route
+
+_REPLAYED: Final = {"Idempotency-Replayed": "true"}
+_API: Final = "/api/"
+_encode = msgspec.json.Encoder().encode
+
+
+class Endpoint:
+    """A route made ready: its row of the role table, its readers, its counters."""
+
+    __slots__ = ("access", "api", "decode", "exempt", "handler", "keeps", "key", "meter", "query", "route", "status")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.key = route.key
+        self.access: Access = ACCESS[route.key]
+        self.handler = route.handler
+        self.status = route.status
+        self.keeps = route.method == "POST"
+        self.decode = intake.decoder(route.body)
+        self.query = intake.query_reader(route.query)
+        self.api = route.path.startswith(_API)
+        self.exempt = route.waits or not self.api
+        self.meter = Meter(route.method, route.path)
+
+
+class Node:
+    """One step of the paths: where a literal part leads, where any part leads, what stands here."""
+
+    __slots__ = ("endpoints", "literal", "name", "other")
+
+    def __init__(self) -> None:
+        self.literal: dict[str, Node] = {}
+        self.name = ""
+        self.other: Node | None = None
+        self.endpoints: dict[str, Endpoint] = {}
+
+
+class Request:
+    """What is known of a request so far, for whoever has to answer it when it is refused."""
+
+    __slots__ = ("hall", "op", "principal")
+
+    def __init__(self) -> None:
+        self.hall = ""
+        self.op = Op("")
+        self.principal: Principal = NOBODY
+
+
+class Frame:
+    """All routes on one store. `handle` is the one handler aiohttp knows."""
+
+    def __init__(
+        self,
+        store: Store,
+        authenticator: Authenticator,
+        routes: Sequence[Route],
+        limits: Limits,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._store = store
+        self._auth = authenticator
+        self._log = access_log
+        self._per_token = Rate(limits.per_token)
+        self._per_address = Rate(limits.per_address)
+        self._in_flight = InFlight(limits.in_flight)
+        self._root = Node()
+        self.lost = Meter("any", "none")
+        self.endpoints = [self._place(route) for route in routes]
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being worked on."""
+        return self._in_flight.total
+
+    def _place(self, route: Route) -> Endpoint:
+        if route.key not in ACCESS:
+            raise LookupError(f"{route.key} does not stand in the role table")
+        node = self._root
+        for text in route.path.split("/")[1:]:
+            if text.startswith("{"):
+                node.other = node.other or Node()
+                if node.name not in ("", text[1:-1]):
+                    raise ValueError(f"{route.key}: this part is called {node.name} elsewhere")
+                node.name, node = text[1:-1], node.other
+            else:
+                node = node.literal.setdefault(text, Node())
+        if route.method in node.endpoints:
+            raise ValueError(f"{route.key} stands twice")
+        endpoint = node.endpoints[route.method] = Endpoint(route)
+        return endpoint
+
+    def find(self, path: str) -> tuple[Node, dict[str, str]] | None:
+        """What stands at a path as it came, and the path's named parts, still encoded."""
+        node, parts = self._root, {}
+        for text in path.split("/")[1:]:
+            known = node.literal.get(text)
+            if known is None:
+                known = node.other
+                if known is None:
+                    return None
+                parts[node.name] = text
+            node = known
+        return (node, parts) if node.endpoints else None
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers any request; never raises but for a lost connection."""
+        began = time.perf_counter()
+        method = request.method
+        found = self.find(request.rel_url.raw_path)
+        known = Request()
+        if found is None:
+            meter, key = self.lost, "none"
+            response = problems.problem("not_found", "there is no such route", {"what": "route"})
+        else:
+            node, parts = found
+            endpoint = node.endpoints.get(method)
+            if endpoint is None and method == hdrs.METH_HEAD:
+                endpoint = node.endpoints.get(hdrs.METH_GET)
+            if endpoint is None:
+                meter, key = self.lost, "none"
+                response = problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(node.endpoints))})
+            else:
+                meter, key = endpoint.meter, endpoint.key
+                response = await self._answer(endpoint, parts, request, known)
+        seconds = time.perf_counter() - began
+        meter.count(response.status, seconds)
+        if self._log is not None:
+            self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.remote or "")
+        return response
+
+    async def _answer(
+        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request
+    ) -> responses.Written:
+        try:
+            return await self._run(endpoint, parts, request, known)
+        except intake.TooLarge as error:
+            return problems.problem(error.code, error.detail, error.data, close=True)
+        except Refusal as error:
+            return await self._refused(error, known)
+        except Unavailable as error:
+            return problems.unavailable(error)
+        except ConnectionError:
+            raise  # the client is gone: aiohttp knows what to do
+        except Exception:
+            return problems.internal(endpoint.key)
+
+    async def _run(
+        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request
+    ) -> responses.Written:
+        access = endpoint.access
+        if access.roles is OPEN:
+            principal = NOBODY
+            if endpoint.api:
+                self._charge_address(request)
+        elif access.roles is SECRET:
+            principal = self._holder(parts, request)
+        else:
+            principal = self._cached(request) or await self._look_up(request)
+            if wait := self._per_token.take(principal.id, time.monotonic()):
+                raise Refusal("rate_limited", retry_after_s=wait)
+            if not access.permits(principal, parts.get("hall", ""), parts.get("window", "")):
+                raise Refusal("forbidden")
+        known.principal = principal
+        for name, text in parts.items():
+            parts[name] = intake.part(name, text)
+        hall = parts.get("hall", principal.hall if access.roles is SECRET else "")
+        known.hall = hall
+        content = await intake.body(request, endpoint.route.bound)
+        if endpoint.exempt:
+            return await self._work(endpoint, parts, request, known, content)
+        if not self._in_flight.enter(hall):
+            raise Unavailable("too much is being done at once")
+        try:
+            return await self._work(endpoint, parts, request, known, content)
+        finally:
+            self._in_flight.leave(hall)
+
+    async def _work(
+        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request, content: bytes
+    ) -> responses.Written:
+        principal = known.principal
+        key = intake.idempotency_key(request) if endpoint.keeps else ""
+        op = known.op = intake.operation(principal.id, request, key, content) if key else Op(principal.id)
+        if content:
+            intake.check_type(request)
+        body = endpoint.decode(content)
+        query = endpoint.query(request)
+        store = self._store
+        value = await endpoint.handler(
+            Call(store, self._auth, store.server_key, principal, known.hall, parts, body, query, op, request)
+        )
+        if type(value) is not Reply:
+            return responses.answer(endpoint.status, _encode(value))
+        status = endpoint.status if value.status is None else value.status
+        headers = value.headers
+        if value.replayed:
+            headers = _REPLAYED if headers is None else {**headers, **_REPLAYED}
+        content = value.value
+        if content is None:
+            return responses.answer(status, b"", "", headers)
+        if not isinstance(content, bytes):
+            content = _encode(content)
+        if value.keep and key:
+            kept = await self._store.keep(op, known.hall or None, status, content)
+            status, content = kept.value
+            if kept.replayed:
+                headers = _REPLAYED if headers is None else {**headers, **_REPLAYED}
+        return responses.answer(status, content, value.content_type, headers)
+
+    async def _refused(self, refusal: Refusal, known: Request) -> responses.Written:
+        """A refusal as an answer, kept when the request carries a key and the code is one that is kept.
+
+        A function's refusal is kept by the function; then the store gives it back, and it is not a replay. What
+        another request with the key was given before goes before what this one was about to be given.
+        """
+        op, code = known.op, refusal.code
+        if not op.key or refusal.replayed or code not in problems.KEPT or code == "idempotency_mismatch":
+            return problems.refused(refusal)
+        body = problems.document(code, refusal.detail, refusal.data)
+        try:
+            (status, kept), replayed = await self._store.keep(op, known.hall or None, problems.STATUS[code], body)
+        except Refusal as before:
+            before.replayed = before.code not in (code, "idempotency_mismatch")
+            return problems.refused(before)
+        except Unavailable as error:
+            return problems.unavailable(error)
+        content_type = responses.JSON if status < 400 else responses.PROBLEM
+        return responses.answer(status, kept, content_type, _REPLAYED if replayed else None)
+
+    # Who asks
+
+    def _cached(self, request: web.Request) -> Principal | None:
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        return self._auth.cached(header[7:]) if header and header.startswith("Bearer ") else None
+
+    async def _look_up(self, request: web.Request) -> Principal:
+        """A token that memory does not know. Guesses are charged to their address before anybody is asked."""
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            self._charge_address(request)
+            raise Refusal("unauthorized")
+        if not self._auth.is_own(token):
+            self._charge_address(request)
+            return await self._auth.authenticate(token)
+        try:
+            return await self._auth.authenticate(token)
+        except Refusal:
+            self._charge_address(request)
+            raise
+
+    def _holder(self, parts: dict[str, str], request: web.Request) -> Principal:
+        found = secrets.read_ticket_secret(self._store.server_key, parts["secret"])
+        if found is None:
+            self._charge_address(request)
+            raise Refusal("not_found", what="ticket")
+        hall, parts["ticket"] = found
+        principal = holder(hall, parts["ticket"])
+        if wait := self._per_token.take(principal.id, time.monotonic()):
+            raise Refusal("rate_limited", retry_after_s=wait)
+        return principal
+
+    def _charge_address(self, request: web.Request) -> None:
+        if wait := self._per_address.take(request.remote or "", time.monotonic()):
+            raise Refusal("rate_limited", retry_after_s=wait)

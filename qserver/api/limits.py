@@ -1,0 +1,93 @@
+"""How much may be asked: per token, per address without one, and at one time. Pure bookkeeping without a clock.
+
+Numbers are of one process: with several workers each holds its own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+ACCOUNTS_MAX = 50_000
+
+
+class Limits(NamedTuple):
+    """`per_token`, `per_address` (without a valid token): requests per second, 0 = off. `in_flight`: at one time."""
+
+    per_token: float = 200
+    per_address: float = 50
+    in_flight: int = 1024
+
+
+class Rate:
+    """Requests per second by account, with bursts of one second's worth (GCRA: one number per account).
+
+    Kept is the instant at which all that was taken would be paid back; an account in the past owes nothing.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self._cost = 1 / per_second if per_second else 0.0
+        self._burst = max(1.0, self._cost)
+        self._paid: dict[str, float] = {}
+
+    def take(self, account: str, now_s: float) -> int:
+        """Takes one request: 0 when it may go on, else whole seconds after which to come again."""
+        if not self._cost:
+            return 0
+        paid = self._paid.get(account, 0.0)
+        paid = (paid if paid > now_s else now_s) + self._cost
+        if paid - now_s > self._burst + 1e-9:
+            return math.ceil(paid - now_s - self._burst)
+        self._paid[account] = paid
+        if len(self._paid) > ACCOUNTS_MAX:
+            self._sweep(now_s)
+        return 0
+
+    def exhausted(self, account: str, now_s: float) -> int:
+        """As `take`, without taking."""
+        if not self._cost:
+            return 0
+        over = self._paid.get(account, 0.0) + self._cost - now_s - self._burst
+        return math.ceil(over) if over > 1e-9 else 0
+
+    def _sweep(self, now_s: float) -> None:
+        """Forgets who owes nothing; should everybody owe, the earliest half is forgiven rather than memory filled."""
+        self._paid = {account: paid for account, paid in self._paid.items() if paid > now_s}
+        if len(self._paid) > ACCOUNTS_MAX // 2:
+            kept = sorted(self._paid.items(), key=lambda item: item[1])[len(self._paid) // 2 :]
+            self._paid = dict(kept)
+
+
+class InFlight:
+    """Bounds the work at one time so that one hall's flood leaves room for the others.
+
+    Below half the bound everybody comes in. Above it a hall may hold its equal share of the bound among the halls
+    at work now; a hall below its share comes in even when others had filled the bound before it came, up to twice
+    the bound in all.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._halls: dict[str, int] = {}
+        self.total = 0
+
+    def enter(self, hall: str) -> bool:
+        """Whether one more request of the hall ("" = of none) may be worked on; if so, `leave` afterwards."""
+        halls = self._halls
+        mine = halls.get(hall, 0)
+        if self.total * 2 >= self._bound > 0:
+            active = len(halls) + (mine == 0)
+            if mine >= max(1, self._bound // active) or self.total >= 2 * self._bound:
+                return False
+        halls[hall] = mine + 1
+        self.total += 1
+        return True
+
+    def leave(self, hall: str) -> None:
+        """Ends what `enter` began."""
+        self.total -= 1
+        mine = self._halls[hall] - 1
+        if mine:
+            self._halls[hall] = mine
+        else:
+            del self._halls[hall]
