@@ -80,14 +80,17 @@ local function save_ticket(ctx, t)
   call('HSET', ctx.keys[TICKETS], t[T.id], pack(t))
 end
 
+-- A window's session. One command may come to it more than once (a batch of deadlines, a call that finishes), so it is
+-- read once and written back with the hall's state.
 local function load_window(ctx, id)
   if not ctx.rules.windows[id] then return nil end
-  local packed = call('HGET', ctx.state, 'w:' .. id)
-  if packed then return unpack_(packed) end
-  return {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
+  local w = ctx.windows[id]
+  if not w then
+    local packed = call('HGET', ctx.state, 'w:' .. id)
+    w = packed and unpack_(packed) or {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
+    ctx.windows[id] = w
+  end
+  return w
 end
 
-local function save_window(ctx, w)
-  ctx.set[#ctx.set + 1] = 'w:' .. w[W.id]
-  ctx.set[#ctx.set + 1] = pack(w)
-end
+local function save_window(ctx, w) ctx.saved[w[W.id]] = w end

@@ -70,6 +70,10 @@ local function finish_call(ctx, keys, argv, answer)
       ctx.set[#ctx.set + 1] = 'k:' .. service
       ctx.set[#ctx.set + 1] = pack(counters)
     end
+    for id, w in pairs(ctx.saved) do
+      ctx.set[#ctx.set + 1] = 'w:' .. id
+      ctx.set[#ctx.set + 1] = pack(w)
+    end
     call('HSET', ctx.state, unpack(ctx.set))
   end
   local packed = pack(answer)
@@ -81,7 +85,9 @@ local turn_day, step_clock -- the day's turn and a clock gone back, given furthe
 
 local function begin(keys, argv, first)
   awake()
-  local ctx = {keys = keys, now = clock(), actor = argv[3], set = {}, k = {}, hall = '-', state = keys[first]}
+  local ctx = {
+    keys = keys, now = clock(), actor = argv[3], set = {}, k = {}, windows = {}, saved = {}, hall = '-', state = keys[first],
+  }
   local period
   ctx.ep, period = epoch(keys)
   if argv[1] ~= '' then

@@ -23,7 +23,7 @@ local function end_prompt(ctx, window, ticket, leg)
   local w = window ~= '' and load_window(ctx, window)
   if w and w[W.rate_ticket] == ticket and w[W.rate_leg] == leg then
     w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = '', 0, 0
-    call('HSET', ctx.state, 'w:' .. window, pack(w)) -- at once: later items of the batch look at it again
+    save_window(ctx, w)
     return w
   end
 end

@@ -64,8 +64,6 @@ turn_day = function(ctx)
   ctx.day, ctx.day_end = day, day_end
   local next_iseq = (tonumber(call('HGET', ctx.state, 'iseq')) or 0) + 1
   call('HSET', ctx.state, 'day', day, 'day_end', day_end, 'day_iseq', next_iseq)
-  if ctx.set[1] then call('HSET', ctx.state, unpack(ctx.set)) end -- closed windows must read as closed in what follows
-  ctx.set = {}
   call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall,
     after_span(ctx.rules, ctx.now, ctx.rules.rating.late) + 1, 'f ' .. ctx.hall .. ' ' .. next_iseq)
   ctx.actor = actor
