@@ -31,7 +31,7 @@ const announcer = new Announcer();
 let names = naming({});
 let services = [];
 let board = null;
-let link = { live: false, since: 0, final: 0 };
+let link = { live: false, since: clock.now(), at: performance.now(), final: 0 };
 let turn = 0;
 
 async function learn() {

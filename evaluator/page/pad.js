@@ -1,0 +1,144 @@
+// The evaluator pad 评价器 of one window: follows the window, asks once, keeps what was answered until the server has
+// it. Words and faces together; the clerk cannot press anything for the citizen from elsewhere.
+
+import { Api, loadHall, newKey, path, Problem } from "/web/api.js";
+import { keepAwake } from "/web/awake.js";
+import { $, el, paint, show } from "/web/dom.js";
+import { faces, LEVELS, REASONS } from "/web/faces.js";
+import { begin, both, label, naming, readingSwitches } from "/web/i18n.js";
+import { denied, session } from "/web/pair.js";
+import { Follow } from "/web/socket.js";
+import { hm, ServerClock } from "/web/time.js";
+import { Prompt } from "./prompt.js";
+import { Spool } from "./spool.js";
+
+const SEND_EVERY_MS = 10000;
+
+begin("page_pad");
+keepAwake();
+$("#switches").replaceWith(readingSwitches());
+const me = await session();
+const api = new Api(me.token, { onDenied: () => denied() });
+const clock = new ServerClock();
+const spool = new Spool(localStorage, `qserver:spool:${me.hall}|${me.window}`);
+const ANSWERED = `qserver:answered:${me.hall}|${me.window}`;
+const prompt = new Prompt({ answered: JSON.parse(localStorage.getItem(ANSWERED) ?? "[]"), onRating: keep });
+let hall = null;
+let w = null;
+let sending = false;
+
+function keep(rating) {
+  spool.add({ rid: newKey(), ...rating });
+  localStorage.setItem(ANSWERED, JSON.stringify(prompt.answered));
+  send();
+}
+
+// Everything kept, oldest first. Each try is a request of its own: the ages differ, and the ids of the ratings make
+// repeats harmless.
+async function send() {
+  if (sending || !follow.live) return;
+  sending = true;
+  try {
+    for (let most = 50; spool.size;) {
+      const before = spool.size;
+      const items = spool.batch(clock.now(), most);
+      try {
+        const answer = await api.post(path(me.hall, "ratings"), { items });
+        spool.settle(answer.results);
+        most = 50;
+      } catch (error) {
+        if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 429) break;
+        if (error.status === 401 || error.status === 403) break;
+        if (items.length > 1) {
+          most = 1; // one of them is not taken; find it without losing the others
+          continue;
+        }
+        spool.settle([{ rid: items[0].rid, status: "rejected", code: error.code }]);
+      }
+      if (spool.size === before) break;
+    }
+  } finally {
+    sending = false;
+  }
+}
+
+// ---- what is shown
+
+function draw() {
+  const now = clock.now();
+  prompt.tick(now);
+  const screen = prompt.screen(now);
+  document.body.dataset.screen = screen.name;
+  const drawing = VIEWS[screen.name] ?? VIEWS.idle;
+  // Somebody may be writing: what happens at the window meanwhile must not redraw the form.
+  const about = ["ask", "why", "thanks"].includes(screen.name) ? screen.score : [screen.may_rate, w?.ticket, w?.reason];
+  paint($("#screen"), [screen.name, about], () => drawing(screen));
+  const left = $("#left");
+  if (left && screen.left_ms !== undefined) left.textContent = String(Math.ceil(screen.left_ms / 1000));
+  if (!w) return;
+  paint($("#window"), [w.id, hall?.name], () => [[hall?.name, hall ? naming(hall).window(w.id) : w.name].filter(Boolean).join(" · ")]);
+  paint($("#staff"), w.staff, () => [w.staff ? both(`工号 ${w.staff}`, `Staff ${w.staff}`) : ""]);
+}
+
+const countdown = () => el("p", { class: "left", "aria-hidden": "true" }, el("span", { id: "left", class: "number" }), " s");
+const big = (key) => [el("p", { class: "big" }, label(key))];
+
+const VIEWS = {
+  waiting: () => big("connecting"),
+  closed: () => big("window_closed"),
+  paused: () => [...big("window_paused"), w.reason ? el("p", {}, w.reason) : ""],
+  idle: (screen) => [...big("welcome"), mayRate(screen)],
+  called: (screen) => [el("p", { class: "no" }, w.ticket), ...big("please_come"), mayRate(screen)],
+  serving: () => [el("p", { class: "no" }, w.ticket), ...big("window_serving")],
+  ask: () => [el("h2", {}, label("please_rate")),
+    el("div", { class: "faces" }, faces((score) => { prompt.press(score, clock.now()); draw(); })), countdown()],
+  why: (screen) => why(screen.score),
+  thanks: () => big("thanks"),
+};
+
+function mayRate(screen) {
+  if (!screen.may_rate) return "";
+  return el("button", { type: "button", onclick: () => { prompt.again(clock.now()); draw(); } }, label("rate_now"));
+}
+
+function why(score) {
+  const named = hall?.rating?.reasons?.[String(score)] ?? [];
+  const reasons = named.length ? named.map((text) => [text, ""]) : REASONS;
+  const form = el("form", {}, el("h2", {}, both(...LEVELS[score])), el("p", {}, label("what_was_wrong")),
+    el("div", { class: "reasons" }, reasons.map(([zh, en]) => el("label", { class: "pick" },
+      el("input", { type: "checkbox", name: "reason", value: zh }), both(zh, en)))),
+    el("label", { for: "comment" }, label("comment")),
+    el("textarea", { id: "comment", name: "comment", rows: 3, maxlength: 1000 }),
+    el("p", { class: "row end" }, el("button", { type: "button", onclick: () => { prompt.back(clock.now()); draw(); } },
+      label("choose_again")), el("button", { type: "submit", class: "main" }, label("send"))), countdown());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const data = new FormData(form);
+    prompt.submit(data.getAll("reason").slice(0, 10), data.get("comment").trim(), clock.now());
+    draw();
+  });
+  return [form];
+}
+
+// ---- what is heard
+
+const follow = new Follow({
+  token: me.token, hall: me.hall, topic: `window:${me.window}`, page: "pad", clock,
+  onState: (message) => {
+    w = message.window;
+    prompt.window(w, clock.now());
+    draw();
+  },
+  onLink: ({ live, since, final }) => {
+    show($("#lost"), !live);
+    if (!live) $("#lost").replaceChildren(label(final ? "refused" : "pad_offline", { at: hm(since, hall?.time_zone) }));
+    document.body.dataset.live = live ? "1" : "0";
+    if (live) send();
+  },
+});
+setInterval(draw, 250);
+setInterval(() => spool.size && send(), SEND_EVERY_MS);
+loadHall(api, me.hall).then((found) => {
+  hall = found;
+  draw();
+});

@@ -1,0 +1,117 @@
+// How a page comes to its token: a one-time code in the fragment of its link is exchanged for a token of its own,
+// which stays in this browser's storage per page, hall and window. The code leaves the address bar at once.
+
+import { Api, Problem } from "./api.js";
+import { $, el, toast } from "./dom.js";
+import { explain, label } from "./i18n.js";
+
+const PREFIX = "qserver:token:";
+
+// Where this page stands: {page, hall, window}.
+export function place(location = window.location) {
+  const query = new URLSearchParams(location.search);
+  return {
+    page: location.pathname.split("/")[1] || "",
+    hall: query.get("hall") || "",
+    window: query.get("window") || "",
+  };
+}
+
+export const storeKey = ({ page, hall, window }) => `${PREFIX}${page}|${hall}|${window}`;
+
+// Every pairing this browser holds, for the list of screens.
+export function known(storage = localStorage) {
+  const found = [];
+  for (let i = 0; i < storage.length; i += 1) {
+    const key = storage.key(i);
+    if (!key.startsWith(PREFIX)) continue;
+    const [page, hall, window] = key.slice(PREFIX.length).split("|");
+    found.push({ page, hall, window });
+  }
+  return found.sort((a, b) => `${a.page}${a.window}`.localeCompare(`${b.page}${b.window}`));
+}
+
+export function forget(where, storage = localStorage) {
+  storage.removeItem(storeKey(where));
+}
+
+// Reads and removes the code of the fragment; '' when there is none.
+export function takeCode(location = window.location, history = window.history) {
+  const code = new URLSearchParams(location.hash.slice(1)).get("pair") || "";
+  if (code) history.replaceState(null, "", location.pathname + location.search);
+  return code;
+}
+
+// The answer's hall and window win over the address, which is then made to agree.
+async function redeem(code, where) {
+  const answer = await new Api("").post("/api/v1/pair", { code });
+  return keep(answer, where);
+}
+
+export function keep(answer, where) {
+  const at = { page: where.page, hall: answer.hall || where.hall, window: answer.window || where.window };
+  const query = new URLSearchParams(window.location.search);
+  if (at.hall) query.set("hall", at.hall);
+  if (at.window) query.set("window", at.window);
+  history.replaceState(null, "", `${window.location.pathname}?${query}`);
+  const session = { token: answer.token, role: answer.role, hall: at.hall, window: at.window };
+  localStorage.setItem(storeKey(at), JSON.stringify(session));
+  return session;
+}
+
+// The session of this page: {token, role, hall, window}. Asks for a code when there is none; resolves once there is.
+export async function session() {
+  const where = place();
+  const code = takeCode();
+  if (code) {
+    try {
+      return await redeem(code, where);
+    } catch (error) {
+      // A link opened a second time: the pairing it made is still here.
+      if (!stored(where)) toast(explain(error), "bad");
+    }
+  }
+  return stored(where) || askForCode(where);
+}
+
+function stored(where) {
+  const text = localStorage.getItem(storeKey(where));
+  if (text) return JSON.parse(text);
+  const mine = known().filter((one) => one.page === where.page && (!where.hall || one.hall === where.hall));
+  if (mine.length !== 1 || (where.window && where.window !== mine[0].window)) return null;
+  return keep(JSON.parse(localStorage.getItem(storeKey(mine[0]))), where);
+}
+
+function askForCode(where) {
+  return new Promise((resolve) => {
+    const input = el("input", { name: "code", required: true, autocomplete: "off", spellcheck: "false", id: "pair-code" });
+    const form = el("form", { class: "card narrow", id: "pairing" }, el("h1", {}, label("pair_title")),
+      el("p", {}, label("pair_text")), el("label", { for: "pair-code" }, label("pair_code")), input,
+      el("p", {}, el("button", { class: "main", type: "submit" }, label("pair"))));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      try {
+        const made = await redeem(input.value.trim(), where);
+        form.remove();
+        document.body.classList.remove("unpaired");
+        resolve(made);
+      } catch (error) {
+        toast(explain(error), "bad");
+      }
+    });
+    document.body.classList.add("unpaired");
+    document.body.append(form);
+    input.focus();
+  });
+}
+
+// The token no longer holds: forget it and say so; pairing again is the only way on.
+export function denied(where = place()) {
+  forget(where);
+  if ($("#denied")) return;
+  document.body.append(el("div", { class: "cover", id: "denied", role: "alert" },
+    el("div", { class: "card narrow" }, el("h1", {}, label("denied_title")), el("p", {}, label("denied_text")),
+      el("p", {}, el("button", { class: "main", onclick: () => location.reload() }, label("pair"))))));
+}
+
+export { Problem };

@@ -1,0 +1,148 @@
+// The ticket's own page: number, people ahead, range of the wait, the window when called; leave, let others go first,
+// rate. The secret in the address is the key; the socket tells of changes, and after sleep everything is asked again.
+
+import { Api, newKey } from "./api.js";
+import { $, ask, el, paint, show, toast } from "./dom.js";
+import { begin, both, explain, label, readingSwitches, say } from "./i18n.js";
+import { faces, LEVELS, REASONS } from "./faces.js";
+import { Follow } from "./socket.js";
+import { hm, waitRange } from "./time.js";
+
+begin("my_ticket");
+$("#switches").replaceWith(readingSwitches());
+const secret = location.pathname.split("/")[2];
+const base = `/api/v1/t/${secret}`;
+const api = new Api("");
+let state = null; // {ticket, ahead, wait_estimate_ms}
+let buzzed = "";
+let rid = newKey(); // one rating, one id, however often it is sent
+
+function take(next) {
+  state = { ...state, ...next };
+  draw();
+}
+
+async function refresh() {
+  try {
+    take(await api.get(base));
+  } catch (error) {
+    if (error.status === 404 || error.status === 401) {
+      follow?.stop();
+      $("#ticket").replaceChildren(label("no_ticket"));
+      show($("#actions"), false);
+      return;
+    }
+    lost({ live: false, since: follow?.seen_ms ?? Date.now() });
+  }
+}
+
+function lost({ live, since }) {
+  show($("#lost"), !live);
+  if (!live) $("#lost").replaceChildren(label("lost_since", { at: hm(since) }));
+}
+
+function draw() {
+  const { ticket, ahead, wait_estimate_ms: wait } = state;
+  const name = (id, zh, en) => (zh ? both(zh, en) : both(id, ""));
+  paint($("#ticket"), [state, document.documentElement.className], () => [
+    el("p", { class: "no", id: "no" }, ticket.no),
+    now(ticket, ahead),
+    el("dl", {},
+      ...(ticket.state === "waiting" ? [
+        el("dt", {}, label("people_ahead")), el("dd", { id: "ahead" }, String(ahead)),
+        el("dt", {}, label("expected_wait")), el("dd", {}, both(...waitRange(wait)))] : []),
+      el("dt", {}, label("service")), el("dd", {}, name(ticket.service, state.service_name, state.service_name_en)),
+      ...(ticket.services ?? []).flatMap((id) => [el("dt", {}, label("then")), el("dd", {}, id)]),
+      el("dt", {}, label("issued_at")), el("dd", {}, `${ticket.day} ${hm(ticket.issued_ms, state.time_zone)}`)),
+  ]);
+  paint($("#actions"), ticket.state, () => [
+    ticket.state === "waiting"
+      ? el("button", { type: "button", onclick: () => give("postpone", "postpone_sure") }, label("postpone")) : null,
+    ["waiting", "called", "missed", "held"].includes(ticket.state)
+      ? el("button", { type: "button", class: "danger", onclick: () => give("cancel", "cancel_sure") }, label("leave"))
+      : null,
+  ].filter(Boolean));
+  drawRating(ticket);
+  buzz(ticket);
+}
+
+function now(ticket, ahead) {
+  const words = (key, kind, ...more) => el("div", { class: `now ${kind}`, id: "now" }, label(key), ...more);
+  const where = () => el("div", { class: "where" }, state.window_name || ticket.window);
+  if (ticket.state === "called") return words("phone_called", "good", where());
+  if (ticket.state === "serving") return words("phone_serving", "good", where());
+  if (ticket.state === "waiting") return words(ahead === 0 ? "phone_next" : "phone_waiting", ahead < 3 ? "warn" : "note");
+  return words(`phone_${ticket.state}`, ticket.state === "finished" ? "good" : "bad");
+}
+
+// Each call once, and each further call of it.
+function buzz(ticket) {
+  const call = ticket.state === "called" ? `${ticket.leg}:${ticket.calls}` : "";
+  if (call && call !== buzzed) navigator.vibrate?.([400, 200, 400, 200, 400]);
+  buzzed = call;
+}
+
+async function give(command, question) {
+  if (!await ask(label(question), [], label("yes"), label("no"))) return;
+  try {
+    take(await api.post(`${base}/${command}`));
+    refresh();
+  } catch (error) {
+    toast(explain(error), "bad");
+    refresh();
+  }
+}
+
+// The leg finished last that may still be rated.
+function rateable(ticket) {
+  const legs = (ticket.legs ?? []).filter((leg) => leg.finished_ms && leg.started_ms && leg.outcome !== "transferred");
+  return legs.at(-1);
+}
+
+function drawRating(ticket) {
+  const leg = rateable(ticket);
+  show($("#rating"), Boolean(leg));
+  if (!leg) return;
+  paint($("#rating"), [leg.leg, leg.rating], () => (leg.rating
+    ? [el("h2", {}, label("rated")), el("p", {}, both(...LEVELS[leg.rating.score]))]
+    : [el("h2", {}, label("please_rate")), el("div", { class: "faces" }, faces((score) => rate(leg, score)))]));
+}
+
+async function rate(leg, score) {
+  const body = { rid, leg: leg.leg, score };
+  if (score <= 2) {
+    const answer = await ask(label("what_was_wrong"), [
+      ...REASONS.map(([zh, en]) => el("label", { class: "pick" },
+        el("input", { type: "checkbox", name: `reason:${zh}` }), both(zh, en))),
+      el("label", {}, label("comment"), el("textarea", { name: "comment", rows: 3, maxlength: 500 })),
+    ], label("send"), label("no"));
+    if (!answer) return;
+    const reasons = Object.keys(answer).filter((name) => name.startsWith("reason:")).map((name) => name.slice(7));
+    if (reasons.length) body.reasons = reasons;
+    if (answer.comment) body.comment = answer.comment;
+  }
+  try {
+    await api.post(`${base}/rating`, body);
+    toast(label("thanks"), "good");
+    rid = newKey();
+    $("#rating").replaceChildren(el("h2", {}, label("thanks")));
+    refresh();
+  } catch (error) {
+    toast(explain(error), "bad");
+  }
+}
+
+const follow = new Follow({
+  token: secret, hall: secret.split(".")[0], topic: "ticket", page: "phone",
+  onState: (message) => take({
+    ticket: message.ticket,
+    ahead: message.ahead ?? state?.ahead ?? 0,
+    wait_estimate_ms: message.wait_estimate_ms ?? state?.wait_estimate_ms ?? [0, 0],
+  }),
+  onLink: lost,
+});
+refresh();
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") refresh();
+});
+document.title = say("my_ticket");
