@@ -11,8 +11,6 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, TextIO
 
-from displays.client import Display
-
 from qserver.domain.errors import QserverError
 
 from . import checks, clerks, report, watch
@@ -172,9 +170,8 @@ async def _screens(
         hall = floor.hall.id
         board = Board(hall, f"sim-board-{number + 1}")
         record.boards.append(board)
-        display = Display(url, stage.tokens[hall].display, hall, protocol="msgpack", device=board.device)
-        screens.append(Screen(display, board, floor if number < len(floors) else None))
-    running = [asyncio.ensure_future(screen.display.run()) for screen in screens]
+        screens.append(Screen(url, stage.tokens[hall].display, board, floor if number < len(floors) else None))
+    running = [asyncio.ensure_future(screen.run()) for screen in screens]
     try:
         async with asyncio.timeout(READY_S):
             for screen in screens:

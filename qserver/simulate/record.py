@@ -88,6 +88,7 @@ class Board:
     events: int = 0
     snapshots: int = 0
     connects: int = 0
+    resyncs: int = 0
     last: dict[str, Any] | None = None
     """What it showed at the end: calls, windows, waiting."""
     truth: dict[str, Any] | None = None

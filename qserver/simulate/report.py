@@ -135,7 +135,8 @@ def summary(record: Record, checks: Sequence[Check], *, speed: float, source: st
         ("事件 feed", f"{n['events']} events, {record.redelivered} delivered again"),
         ("", f"arrival: {spread(record.feed_late_ms)}"),
         ("屏 boards", f"{len(boards)} boards, {sum(b.events for b in boards)} events, "
-                      f"{sum(b.snapshots for b in boards)} snapshots, {sum(b.connects for b in boards)} connections"),
+                      f"{sum(b.snapshots for b in boards)} snapshots, {sum(b.connects for b in boards)} connections, "
+                      f"{sum(b.resyncs for b in boards)} resyncs"),
         ("时钟 lag", f"arrivals behind the day's clock: {spread(record.lag_ms)}"),
     ]
     lines = [f"{label:<{_room(label)}} {text}" for label, text in rows]

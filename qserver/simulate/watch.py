@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from displays.chain import Outcome
 from displays.client import Display
 
-from qserver.wire.messages import BoardEvent, BoardView, Snapshot
+from qserver.wire.messages import BoardEvent, BoardView
 
 from .people import Floor
 from .record import Board
@@ -24,35 +25,41 @@ CATCH_UP_S = 10.0
 
 
 class Screen:
-    """One display on a hall's board. The hall's first one is also what its clerks look at."""
+    """One display on a hall's board. With a floor it is also what that hall's clerks look at."""
 
-    def __init__(self, display: Display, board: Board, floor: Floor | None) -> None:
-        self.display = display
+    def __init__(self, url: str, token: str, board: Board, floor: Floor | None) -> None:
         self.board = board
+        self.token = token
         self._floor = floor
         self._changed = asyncio.Event()
-        display.on_message = self.takes
+        self.display = Display(
+            url, token, board.hall, protocol="msgpack", device=board.device, on_change=self._on_change
+        )
 
-    def takes(self, message: BoardEvent | Snapshot) -> None:
-        """The display has applied this."""
+    async def run(self) -> None:
+        """Shows the board until cancelled. Raises displays.client.Stopped."""
+        await self.display.run()
+
+    def _on_change(self, _: Display, outcome: Outcome) -> None:
         arrived, now_ms = time.monotonic(), time.time_ns() / 1e6
-        board = self.board
         self._changed.set()
-        if isinstance(message, Snapshot):
-            board.snapshots += 1
-            board.listed.update((call.ticket, call.n) for call in message.board.calls)
+        if outcome.replaced and self.display.board is not None:
+            view = self.display.board
+            self.board.listed.update((call.ticket, call.n) for call in view.calls)
             if self._floor is not None:
-                self._floor.board_anew(message.board.waiting)
-            return
-        board.events += 1
-        if message.k in ("call", "recall"):
-            call = (str(message.ticket), int(message.n or 1))
-            if call in board.shown:
-                board.twice[call] += 1
+                self._floor.board_anew(view.waiting)
+        elif outcome.applied is not None:
+            self._take(outcome.applied, arrived, now_ms)
+
+    def _take(self, event: BoardEvent, arrived: float, now_ms: float) -> None:
+        if event.k in ("call", "recall"):
+            call = (str(event.ticket), int(event.n or 1))
+            if call in self.board.shown:
+                self.board.twice[call] += 1
             else:
-                board.shown[call] = (arrived, now_ms - message.at_ms)
-        if self._floor is not None and message.service and isinstance(message.waiting, int):
-            self._floor.board_shows(message.service, message.waiting, more=message.k in JOINING)
+                self.board.shown[call] = (arrived, now_ms - event.at_ms)
+        if self._floor is not None and event.service and isinstance(event.waiting, int):
+            self._floor.board_shows(event.service, event.waiting, more=event.k in JOINING)
 
     async def reaches(self, s: int) -> None:
         """Waits until the display stands at `s` or later. Raises TimeoutError."""
@@ -76,11 +83,13 @@ async def compare(world: World, screens: Sequence[Screen]) -> None:
         board = screen.board
         if board.hall not in truths:
             path = f"/api/v1/halls/{board.hall}/board"
-            truths[board.hall] = await world.get(screen.display.token, path, BoardAnswer)
+            truths[board.hall] = await world.get(screen.token, path, BoardAnswer)
         truth = truths[board.hall]
         board.truth = _plain(truth.board)
         with contextlib.suppress(TimeoutError):  # the comparison says what is missing then
             await screen.reaches(truth.s)
+        board.connects, board.snapshots = screen.display.connects, screen.display.snapshots
+        board.events, board.resyncs = screen.display.events, screen.display.resyncs
         if screen.display.board is not None:
             board.last = _plain(screen.display.board.snapshot().board)
 
