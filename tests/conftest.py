@@ -1,9 +1,9 @@
 """Fixtures for every test: real data servers, wiped between tests, and a started store on each of them.
 
-    valkey, redis7    a server handle: .url .pid .ask() .kill9() .restart() .pause() .resume() .stop()
-    redis_url         the URL of each in turn
-    store             a started Store on `redis_url`
-    valkey_store      a started Store on `valkey`, for tests in which a second kind of server shows nothing new
+* `valkey`, `redis7`: a server handle: .url .pid .ask() .kill9() .restart() .pause() .resume()
+* `data_server`: each of them in turn; `redis_url`: its URL
+* `store`: a started Store on `redis_url`
+* `valkey_store`: a started Store on `valkey`, for tests in which a second kind of server shows nothing new
 """
 
 from __future__ import annotations

@@ -23,9 +23,7 @@ class Cluster(Watched):
 
     clustered = True
 
-    def __init__(
-        self, make: Maker, changed: Callable[[], None], seeds: Sequence[Address], template: Address
-    ) -> None:
+    def __init__(self, make: Maker, changed: Callable[[], None], seeds: Sequence[Address], template: Address) -> None:
         super().__init__(make, changed)
         self._seeds, self._template = seeds, template
         self._links: dict[Address, Link] = {}

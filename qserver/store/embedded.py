@@ -31,6 +31,8 @@ _READY_S, _STOP_S, _LEFTOVER_S = 120.0, 10.0, 10.0
 _BACKOFF_S = (0.05, 5.0)
 _STEADY_S = 10.0
 _LOG_BYTES = 10_000_000
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TZ", "LANG", "LC_ALL", "HOME", "TMPDIR")
+"""All that the child gets to see: our settings may hold secrets."""
 
 # The child asks the kernel to be killed when its parent dies, then becomes the data server. A tiny program of its own
 # instead of a preexec_fn: code between fork and exec may deadlock in a process with threads. If the parent is already
@@ -216,6 +218,7 @@ class Embedded:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                 pass_fds=(self._lock,),
                 start_new_session=True,  # Ctrl-C is for this process, which then stops the server in order
             )

@@ -1,8 +1,8 @@
 """What a sentinel's primary and a cluster have in common: a map that must be kept true while primaries change.
 
-The map is looked up at start, when a link is lost, when a server says that it is wrong, and every second, for a
-primary that was replaced behind our back accepts writes that will vanish. How it is looked up stands in `sentinel` and
-`cluster`.
+The map is looked up at start, when a link is lost, when a server says that it is wrong, and twice a second, for
+a primary that was replaced behind our back accepts writes that will vanish. How it is looked up stands in `sentinel`
+and `cluster`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .link import Link
 
 log = logging.getLogger(__name__)
 
-POLL_S = 1.0
+POLL_S = 0.5
 """How often the map is looked up while all is well."""
 _SOON_S = 0.1
 ASK_S = 1.0
