@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Final
 
 from aiohttp import web
+from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from qserver.auth.authenticator import Authenticator
 from qserver.store.store import Store
@@ -72,26 +73,34 @@ def application(
     if websocket is not None:
         app.router.add_get("/ws", websocket)
     app.router.add_routes(pages)
-    app.router.add_route("*", "/api/{rest:.*}", frame.handle)
-    for endpoint in frame.endpoints:
-        if not endpoint.api and endpoint.route.path not in taken(app):
-            app.router.add_route("*", endpoint.route.path, frame.handle)
+    app.router.register_resource(Everything("/api", frame))
+    for path in sorted({endpoint.route.path for endpoint in frame.endpoints if not endpoint.api}):
+        app.router.add_route("*", path, frame.handle)
     app.router.add_route("*", "/{rest:.*}", nothing_here)
     if access_log is not None:
         app.cleanup_ctx.append(_logging(access_log))
     return app
 
 
-def taken(app: web.Application) -> set[str]:
-    """Paths that already lead somewhere."""
-    return {resource.canonical for resource in app.router.resources()}
+class Everything(web.PlainResource):
+    """All that lies below a prefix, given to the frame, which finds the route itself: aiohttp would try the patterns of
+    all routes of a hall one after the other.
+    """
+
+    def __init__(self, prefix: str, frame: Frame) -> None:
+        super().__init__(prefix)
+        self._route = self.add_route("*", frame.handle)
+
+    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo, set[str]]:
+        """Takes whatever aiohttp's index led here."""
+        return UrlMappingMatchInfo({}, self._route), set()
 
 
 async def nothing_here(request: web.Request) -> web.StreamResponse:
     """What no resource takes, or none with this method."""
     allowed: set[str] = set()
     for resource in request.app.router.resources():
-        if resource.canonical != "/{rest}":
+        if resource.canonical != "/{rest}" and not isinstance(resource, Everything):
             allowed |= (await resource.resolve(request))[1]
     if allowed:
         return problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})

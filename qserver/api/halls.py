@@ -9,6 +9,7 @@ import msgspec
 from qserver.domain import hall as halls
 from qserver.domain.errors import Refusal
 from qserver.store.answers import Configured
+from qserver.wire.messages import NoticeView
 
 from .routing import Body, Call, H, Reply, Route
 
@@ -26,14 +27,6 @@ class NewNotice(Body, frozen=True, kw_only=True):
     """A line for the screens; the empty text takes all notices down."""
 
     text: Annotated[str, msgspec.Meta(max_length=300)]
-
-
-class NoticeView(msgspec.Struct):
-    """A notice on the screens."""
-
-    id: str
-    text: str
-    at_ms: int
 
 
 class NoticePosted(msgspec.Struct):

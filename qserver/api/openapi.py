@@ -64,6 +64,7 @@ class Schemas:
         found, self.components = msgspec.json.schema_components(
             kinds.values(), schema_hook=_of_unknown, ref_template=_REF
         )
+        found, self.components = _renamed((found, self.components))
         self._kinds = kinds  # keeps the types alive: they are known by their identity
         self._of = dict(zip(kinds, found, strict=True))
 
@@ -72,10 +73,20 @@ class Schemas:
         return {} if kind is None else self._of[id(kind)]
 
 
+def _renamed(value: Any) -> Any:
+    """Types of the same name are told apart by the name of their module: `HallWindow`, not a path in our code."""
+
+    def short(match: re.Match[bytes]) -> bytes:
+        module, name = match[0].split(b".")[-2:]
+        return module.title() + name
+
+    return msgspec.json.decode(re.sub(rb"qserver(\.\w+)+\.[A-Z]\w*", short, msgspec.json.encode(value)))
+
+
 def _of_unknown(kind: type) -> dict[str, Any]:
     """`object` is anything; what else has no schema is a mistake."""
     if kind is object:
-        return {}
+        return {"description": "anything"}
     raise NotImplementedError(f"{kind} has no schema")
 
 
