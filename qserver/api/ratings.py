@@ -35,6 +35,6 @@ ROUTES = (
         answer=RatingsAnswer,
         summary="Ratings from a pad, those kept for later among them 评价",
         codes=("not_found",),
-        bound=512 * 1024,
+        bound=2 * 1024 * 1024,
     ),
 )

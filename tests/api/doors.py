@@ -16,6 +16,7 @@ from aiohttp import ClientSession, web
 
 from qserver.api.app import application
 from qserver.api.limits import Limits
+from qserver.api.links import PUBLIC_URL
 from qserver.auth import secrets
 from qserver.auth.authenticator import Authenticator
 from qserver.domain import hall as halls
@@ -163,13 +164,16 @@ class Doors:
 
 
 @asynccontextmanager
-async def serving(store: Store) -> AsyncIterator[Doors]:
+async def serving(store: Store, public_url: str = "") -> AsyncIterator[Doors]:
     """The hall on a started store behind a socket of this machine."""
     await store.configure(SYSTEM, halls.parse(HALL))
     authenticator = Authenticator(store)
     await authenticator.start()
     limits = Limits(per_token=0, per_address=0)
-    runner = web.AppRunner(application(store, authenticator, limits=limits), access_log=None)
+    app = application(store, authenticator, limits=limits)
+    if public_url:
+        app[PUBLIC_URL] = public_url
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -185,14 +189,14 @@ async def serving(store: Store) -> AsyncIterator[Doors]:
 
 
 @asynccontextmanager
-async def serving_at(url: str) -> AsyncIterator[Doors]:
+async def serving_at(url: str, public_url: str = "") -> AsyncIterator[Doors]:
     """The hall on a data server, with a clock that the test sets."""
     topology = Topology.from_url(url, name="tests")
     await topology.open()
     store = TimedStore(topology)
     try:
         await store.start()
-        async with serving(store) as doors:
+        async with serving(store, public_url) as doors:
             yield doors
     finally:
         await store.set(0)
