@@ -11,13 +11,13 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Iterable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from qserver.domain.errors import Refusal
 from qserver.domain.figures import COLUMNS, Column, cells
@@ -92,7 +92,7 @@ def as_csv(report: DayReport, zone: str) -> bytes:
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
-def _put(sheet: WriteOnlyWorksheet, row: Iterable[Cell], kinds: Iterable[str], *, bold: bool = False) -> None:
+def _put(sheet: Any, row: Iterable[Cell], kinds: Iterable[str], *, bold: bool = False) -> None:
     written = []
     for value, kind in zip(row, kinds, strict=True):
         cell = WriteOnlyCell(sheet, value=plain(value) if isinstance(value, str) else value)
@@ -112,6 +112,7 @@ def as_xlsx(report: DayReport, zone: str) -> bytes:
     kinds = [column.kind for column in COLUMNS]
     sheet = book.create_sheet("日报 Day report")
     sheet.freeze_panes = "C2"
+    sheet.column_dimensions["B"].width = 24
     texts = ["text"] * len(COLUMNS)
     _put(sheet, [f"{column.zh} {column.en}" for column in COLUMNS], texts, bold=True)
     for total, row in _rows(report):
@@ -121,6 +122,8 @@ def as_xlsx(report: DayReport, zone: str) -> bytes:
         ]
         _put(sheet, days, kinds, bold=total)
     words = book.create_sheet("口径 Definitions")
+    for letter, width in zip("ABC", (30, 48, 72), strict=True):
+        words.column_dimensions[letter].width = width
     for line in _about(report, zone):
         _put(words, line, texts[:2])
     meanings = {column.path: column for column in COLUMNS}

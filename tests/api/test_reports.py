@@ -1,0 +1,190 @@
+"""The day report over HTTP: the same figures as JSON, CSV and a workbook, and none of them a formula."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import openpyxl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qserver.api.reports import as_csv, as_xlsx, plain
+from qserver.domain.figures import COLUMNS
+from qserver.domain.hall import Hall
+from qserver.domain.report import DayReport, day_report
+from qserver.store.answers import SYSTEM
+from tests.api.doors import DAY, Doors, Got, serving_at
+from tests.halls import small_hall
+from tests.servers import DataServer
+
+ZONE = "Asia/Shanghai"
+
+
+@pytest.fixture
+async def doors(valkey: DataServer) -> AsyncIterator[Doors]:
+    async with serving_at(valkey.url) as doors:
+        yield doors
+
+
+@pytest.fixture
+async def worked(doors: Doors) -> Doors:
+    """A day with two served (one rated badly, one over its limit), one who left, one missed, one waiting."""
+    await doors.at("w1", "open", {"staff": "li"})
+    await doors.at("w2", "open", {"staff": "=cmd|' /C calc'!A0"})
+    await doors.serve("a", "w1")
+    item = {"rid": "r1", "ticket": "A001", "leg": 1, "score": 2, "age_ms": 0}
+    (await doors.pad["w1"].post("ratings", {"items": [item]})).ok()
+    await doors.issue("a")
+    await doors.at("w2", "call")
+    await doors.at("w2", "start")
+    await doors.time.pass_ms(601_000)
+    await doors.at("w2", "finish")
+    await doors.issue("b")
+    (await doors.guide.post("tickets/B001/cancel")).ok()
+    await doors.issue("a")
+    await doors.at("w2", "call")
+    await doors.at("w2", "miss")
+    await doors.issue("b")
+    return doors
+
+
+async def report(doors: Doors, query: str = "", day: str = DAY) -> DayReport:
+    answer = (await doors.supervisor.get(f"reports/day/{day}?{query}")).ok()
+    return msgspec.convert(answer, DayReport)
+
+
+def rows_of(text: bytes) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text.decode("utf-8-sig"))))
+
+
+async def test_the_report_counts_the_day(worked: Doors) -> None:
+    made = await report(worked)
+    assert (made.hall, made.name, made.day, made.by) == ("h1", "政务大厅", DAY, "window")
+    totals = made.totals
+    assert (totals.issued, totals.served, totals.left, totals.missed, totals.pending) == (5, 2, 1, 1, 2)
+    assert (totals.wait.count, totals.wait.mean_ms) == (3, 40_000)
+    assert (totals.service.mean_ms, totals.service.p50_ms) == (450_500, 450_500)
+    assert (totals.overtime.service, totals.overtime.service_rate) == (1, 0.5)
+    assert (totals.ratings.rated, totals.ratings.active_good_rate, totals.ratings.unrated_rate) == (1, 0.0, 0.5)
+    assert (totals.negatives.rating, totals.negatives.overtime) == (1, 1)
+    assert made.definitions
+
+
+async def test_rows_are_windows_staff_or_services(worked: Doors) -> None:
+    assert [row.id for row in (await report(worked)).rows] == ["w1", "w2", "w3", ""]
+    assert [row.id for row in (await report(worked, "by=staff")).rows] == ["=cmd|' /C calc'!A0", "li", ""]
+    by_service = (await report(worked, "by=service&format=json")).rows
+    assert [(row.id, row.name, row.issued) for row in by_service] == [
+        ("a", "综合", 3),
+        ("b", "社保", 2),
+        ("few", "few", 0),
+        ("shut", "shut", 0),
+    ]
+
+
+async def test_the_report_of_a_day_gone_by_stays_what_it_was_and_counts_what_was_left_over(worked: Doors) -> None:
+    await worked.time.pass_ms(86_400_000)
+    await worked.issue("a")
+    made = await report(worked)
+    assert (made.totals.issued, made.totals.served, made.totals.pending) == (5, 2, 0)
+    assert (made.totals.expired, made.totals.missed, made.totals.unreliable) == (2, 1, 2)
+    today = await report(worked, day="2026-11-25")
+    assert (today.totals.issued, today.totals.negatives.rating) == (1, 0)
+
+
+async def test_a_day_nobody_remembers_is_an_empty_report(doors: Doors) -> None:
+    made = await report(doors, day="2020-02-29")
+    assert made.totals.issued == 0
+    assert [row.id for row in made.rows] == ["w1", "w2", "w3"]
+
+
+async def test_a_long_day_is_counted_to_its_last_ticket(doors: Doors) -> None:
+    await asyncio.gather(*(doors.store.issue(SYSTEM, "h1", "a") for _ in range(1005)))
+    assert (await report(doors)).totals.issued == 1005
+
+
+async def test_a_csv_has_a_byte_order_mark_both_headings_and_the_totals(worked: Doors) -> None:
+    got = await worked.supervisor.get(f"reports/day/{DAY}?format=csv")
+    assert got.status == 200
+    assert got.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert got.headers["Content-Disposition"] == f'attachment; filename="h1-{DAY}-window.csv"'
+    assert got.body.startswith(b"\xef\xbb\xbf")
+    rows = rows_of(got.body)
+    heading = rows[0]
+    assert len(heading) == len(COLUMNS)
+    assert heading[2:5] == ["取号 Issued", "叫号 Called", "办结 Served"]
+    assert "平均等候 Wait mean (s 秒)" in heading
+    first = dict(zip(heading, rows[1], strict=True))
+    assert (first["编号 Id"], first["名称 Name"], first["办结 Served"]) == ("w1", "一号窗口", "1")
+    assert first["平均办理 Service mean (s 秒)"] == "300.0"
+    totals = next(row for row in rows if row and row[0] == "合计 Total")
+    assert totals[heading.index("办结 Served")] == "2"
+    meanings = {row[0]: row[1:] for row in rows[rows.index([]) + 1 :]}
+    assert meanings["营业日 Business day"] == [DAY]
+    assert len(meanings["办结 Served"]) == 2
+
+
+async def test_a_workbook_has_the_figures_and_what_they_mean(worked: Doors) -> None:
+    got = await worked.assessor.get(f"reports/day/{DAY}?by=service&format=xlsx")
+    assert got.status == 200
+    assert "spreadsheetml" in got.headers["Content-Type"]
+    book = openpyxl.load_workbook(io.BytesIO(got.body))
+    assert book.sheetnames == ["日报 Day report", "口径 Definitions"]
+    rows = list(book.worksheets[0].iter_rows(values_only=True))
+    assert rows[0][:3] == ("编号 Id", "名称 Name", "取号 Issued")
+    assert rows[1][:3] == ("a", "综合", 3)
+    assert rows[-1][:3] == ("合计 Total", "政务大厅", 5)
+    words = list(book.worksheets[1].iter_rows(values_only=True))
+    assert len(words) == 4 + len(COLUMNS) - 2
+
+
+async def test_a_staff_id_that_looks_like_a_formula_stays_text(worked: Doors) -> None:
+    path = f"reports/day/{DAY}?by=staff&format="
+    rows = rows_of((await worked.supervisor.get(path + "csv")).body)
+    assert rows[1][0] == "'=cmd|' /C calc'!A0"
+    book = openpyxl.load_workbook(io.BytesIO((await worked.supervisor.get(path + "xlsx")).body))
+    cell = book.worksheets[0]["A2"]
+    assert (cell.data_type, cell.value) == ("s", "'=cmd|' /C calc'!A0")
+
+
+@given(st.text(max_size=30))
+def test_no_text_begins_a_formula_in_any_file(text: str) -> None:
+    hall: Hall = small_hall(name=text)
+    made = day_report(hall, DAY, "window", [], [], 1_795_480_000_000)
+    safe = plain(text)
+    assert not safe.startswith(("=", "+", "-", "@", "\t", "\r"))
+    rows = rows_of(as_csv(made, ZONE).replace(b"\r\n", b"\n"))
+    assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
+
+
+def test_a_name_with_characters_no_file_can_hold_is_written_without_them() -> None:
+    made = day_report(small_hall(name="a\x00\x08b"), DAY, "window", [], [], 1_795_480_000_000)
+    book = openpyxl.load_workbook(io.BytesIO(as_xlsx(made, ZONE)))
+    assert list(book.worksheets[0].iter_rows(values_only=True))[-1][1] == "ab"
+
+
+@pytest.mark.parametrize("day", ["2026-13-01", "2026-02-30", "20261124", "today", "2026-11-24T00"])
+async def test_what_is_no_day_is_refused(doors: Doors, day: str) -> None:
+    refused = await doors.supervisor.get(f"reports/day/{day}")
+    assert refused.code == (400, "validation")
+    assert refused.body["field"] == "day"
+
+
+@pytest.mark.parametrize("query", ["by=ticket", "format=pdf", "by=", "colour=red"])
+async def test_a_wrong_question_about_a_report_is_refused(doors: Doors, query: str) -> None:
+    assert (await doors.supervisor.get(f"reports/day/{DAY}?{query}")).code == (400, "validation")
+
+
+async def test_reports_are_for_supervisors_and_assessors(doors: Doors) -> None:
+    for client in (doors.supervisor, doors.assessor, doors.admin):
+        (await client.get(f"reports/day/{DAY}")).ok()
+    for client in (doors.guide, doors.clerk["w1"], doors.display, doors.pad["w1"], doors.kiosk):
+        got: Got = await client.get(f"reports/day/{DAY}")
+        assert got.code == (403, "forbidden")
+    assert (await doors.admin.get(f"/api/v1/halls/h9/reports/day/{DAY}")).code == (404, "not_found")
