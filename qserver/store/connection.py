@@ -16,14 +16,36 @@ import hiredis
 
 from qserver.domain.errors import QserverError, Unavailable
 
-Arg: TypeAlias = bytes | str | int | float
+Arg: TypeAlias = "bytes | str | int | float | Head"
+"""A word of a command. A `Head` may stand first only."""
 Reply: TypeAlias = "bytes | int | ReplyError | list[Reply] | None"
 """An answer in RESP2. A `ReplyError` can stand only inside a list (EXEC); on its own it is raised."""
 Answer: TypeAlias = "asyncio.Future[Reply]"
 
-pack = cast(Callable[[tuple[Arg, ...]], bytes], hiredis.pack_command)
+pack = cast(Callable[[tuple[Any, ...]], bytes], hiredis.pack_command)
 """A command as the server reads it. Raises TypeError for anything but bytes, str, int and float."""
 _NOTHING = object()
+
+
+class Head:
+    """The beginning of a command that is sent often, packed once: the first argument of `call`, before the others.
+
+    Packing costs 0.1 µs per word, and the keys of a function are always the same words.
+    """
+
+    __slots__ = ("_count", "_data")
+
+    def __init__(self, *args: bytes | str | int | float) -> None:
+        packed = pack(args)
+        self._count = len(args)
+        self._data = packed[packed.index(b"\n") + 1 :]
+
+    def then(self, args: tuple[Any, ...]) -> bytes:
+        """The whole command, with the arguments that follow."""
+        if not args:
+            return b"*%d\r\n%b" % (self._count, self._data)
+        packed = pack(args)
+        return b"*%d\r\n%b%b" % (self._count + len(args), self._data, packed[packed.index(b"\n") + 1 :])
 
 
 class ReplyError(QserverError):

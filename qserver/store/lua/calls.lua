@@ -4,13 +4,13 @@ local UNDO_MS = 15000
 -- Remembers the ticket as it was, so that a finish or miss can be taken back. `events` tells later whether anything
 -- happened to the ticket since.
 local function remember_undo(ctx, w, what, before, t)
-  ctx.set[#ctx.set + 1] = 'u:' .. w[W.id]
-  ctx.set[#ctx.set + 1] = pack({what, t[T.id], ctx.now, t[T.events], before})
+  put(ctx, 'u:' .. w[W.id], pack({what, t[T.id], ctx.now, t[T.events], before}))
 end
 
--- Ends the leg of the ticket being served; the next leg begins waiting. The prompt for the pad is set.
+-- Ends the leg of the ticket being served; the next leg begins waiting. The prompt for the pad is set. Answers with the
+-- packed record. The ticket comes as it was loaded.
 local function finish_ticket(ctx, w, t, outcome, case)
-  local before = pack(t)
+  local before = ctx.loaded[t[T.id]]
   settle(ctx, t)
   check_clock(ctx, t)
   t[T.finished_ms], t[T.outcome], t[T.case] = ctx.now, outcome, case
@@ -51,8 +51,8 @@ local function finish_ticket(ctx, w, t, outcome, case)
   emit(ctx, 'ticket.finished', finished, extra, frame, w)
   emit(ctx, 'rating.prompted', {t[T.id], leg, w[W.id], service, finished[5], finished[6] + 1}, {'until_ms', until_ms})
   schedule(ctx, t)
-  save_ticket(ctx, t)
   remember_undo(ctx, w, 'finish', before, t)
+  return save_ticket(ctx, t)
 end
 
 local function serves(w, service)
@@ -84,14 +84,11 @@ command('call', function(ctx, argv)
     end
   end
 
-  if current then
-    finish_ticket(ctx, w, current, 'done', '')
-    if not t then current = load_ticket(ctx, current[T.id]) end
-  end
+  local finished = current and finish_ticket(ctx, w, current, 'done', '') or false
   if not t then
     local id = next_for(ctx, w)
-    if not id then return {1, false, current or false} end
-    t = id == (current and current[T.id]) and current or load_ticket(ctx, id)
+    if not id then return {1, false, finished} end
+    t = load_ticket(ctx, id)
   end
   check_clock(ctx, t)
   settle(ctx, t)
@@ -106,9 +103,8 @@ command('call', function(ctx, argv)
   call('LPUSH', ctx.keys[CALLS], pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now}))
   call('LTRIM', ctx.keys[CALLS], 0, 19)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t, current or false}
-end)
+  return {1, save_ticket(ctx, t), finished}
+end, wants_window)
 
 -- argv: window. At most max_calls times, and as often again after each return.
 command('recall', function(ctx, argv)
@@ -124,9 +120,8 @@ command('recall', function(ctx, argv)
   call('LPUSH', ctx.keys[CALLS], pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now}))
   call('LTRIM', ctx.keys[CALLS], 0, 19)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)
 
 -- argv: window. The prompt of the one before ends: the next citizen sits at the pad now.
 command('start', function(ctx, argv)
@@ -137,37 +132,35 @@ command('start', function(ctx, argv)
   seat(ctx, w, t)
   emit_ticket(ctx, 'ticket.started', t, nil, {'start', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)
 
 -- argv: window, outcome, case
 command('finish', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'finish')
   if refusal then return refusal end
-  finish_ticket(ctx, w, t, argv[5], argv[6])
-  return {1, t}
-end)
+  return {1, finish_ticket(ctx, w, t, argv[5], argv[6])}
+end, wants_window)
 
+-- The ticket comes as it was loaded; answers with the packed record.
 local function miss_ticket(ctx, w, t)
-  local before = pack(t)
+  local before = ctx.loaded[t[T.id]]
   check_clock(ctx, t)
   t[T.state] = 'missed'
   seat(ctx, w, nil)
   count(ctx, t[T.service], C.missed)
   emit_ticket(ctx, 'ticket.missed', t, nil, {'miss', w[W.id], 'idle', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
   remember_undo(ctx, w, 'miss', before, t)
+  return save_ticket(ctx, t)
 end
 
 -- argv: window
 command('miss', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'miss')
   if refusal then return refusal end
-  miss_ticket(ctx, w, t)
-  return {1, t}
-end)
+  return {1, miss_ticket(ctx, w, t)}
+end, wants_window)
 
 -- argv: window, reason. The clock of the service stops until unhold.
 command('hold', function(ctx, argv)
@@ -178,9 +171,8 @@ command('hold', function(ctx, argv)
   seat(ctx, w, nil)
   emit_ticket(ctx, 'ticket.held', t, {'reason', argv[5]}, {'hold', w[W.id], 'idle', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)
 
 -- argv: window, ticket. At any window of its service; one held before its service began begins it now.
 command('unhold', function(ctx, argv)
@@ -204,9 +196,8 @@ command('unhold', function(ctx, argv)
   seat(ctx, w, t)
   emit_ticket(ctx, 'ticket.unheld', t, nil, {'unhold', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)
 
 -- argv: window, service, to window, position. The leg ends here: not counted as served, not rateable.
 command('transfer', function(ctx, argv)
@@ -242,9 +233,8 @@ command('transfer', function(ctx, argv)
   emit(ctx, 'ticket.transferred', ended, extra,
     {'transfer', w[W.id], 'idle', t[T.no], service, 0, waiting(ctx, service)}, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)
 
 -- argv: window. Takes back the last finish or miss here, within 15 s, if nothing followed. What time or a citizen
 -- recorded meanwhile would count as something that followed; what the finish itself flagged stays flagged.
@@ -285,6 +275,5 @@ command('undo', function(ctx, argv)
   seat(ctx, w, t)
   emit_ticket(ctx, 'ticket.undone', t, {'undid', undo[1]}, frame, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
-end)
+  return {1, save_ticket(ctx, t)}
+end, wants_window)

@@ -1,6 +1,12 @@
 -- Numbering and recording: one event per change, in the partition's stream, with the public frame when screens may
 -- see it and the window's record when it changed. Field orders: domain/events.py Event, push's BoardFrame.
 
+local function packed_window(ctx, w)
+  local id = w[W.id]
+  ctx.packed[id] = ctx.packed[id] or pack(w)
+  return ctx.packed[id]
+end
+
 -- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
 -- `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a window's record or nil.
 local function emit(ctx, kind, f, extra, frame, w)
@@ -18,12 +24,12 @@ local function emit(ctx, kind, f, extra, frame, w)
     })
     ctx.p = s
     if w then
-      call('XADD', stream, '*', 'e', e, 'b', b, 'w', pack(w))
+      call('XADD', stream, '*', 'e', e, 'b', b, 'w', packed_window(ctx, w))
     else
       call('XADD', stream, '*', 'e', e, 'b', b)
     end
   elseif w then
-    call('XADD', stream, '*', 'e', e, 'w', pack(w))
+    call('XADD', stream, '*', 'e', e, 'w', packed_window(ctx, w))
   else
     call('XADD', stream, '*', 'e', e)
   end
@@ -57,7 +63,7 @@ end
 local function counters(ctx, service)
   local c = ctx.k[service]
   if not c then
-    local packed = call('HGET', ctx.state, 'k:' .. service)
+    local packed = field(ctx, 'k:' .. service)
     c = packed and unpack_(packed) or {}
     for i = #c + 1, COUNTERS do c[i] = 0 end
     ctx.k[service] = c
@@ -73,11 +79,15 @@ end
 local function load_ticket(ctx, name)
   if not string.find(name, '-', 1, true) then name = string.gsub(ctx.day, '-', '') .. '-' .. name end
   local packed = call('HGET', ctx.keys[TICKETS], name)
-  return packed and unpack_(packed)
+  ctx.loaded[name] = packed
+  return packed and unpack_(packed), packed
 end
 
+-- Answers with the packed record.
 local function save_ticket(ctx, t)
-  call('HSET', ctx.keys[TICKETS], t[T.id], pack(t))
+  local packed = pack(t)
+  call('HSET', ctx.keys[TICKETS], t[T.id], packed)
+  return packed
 end
 
 -- A window's session. One command may come to it more than once (a batch of deadlines, a call that finishes), so it is
@@ -86,11 +96,15 @@ local function load_window(ctx, id)
   if not ctx.rules.windows[id] then return nil end
   local w = ctx.windows[id]
   if not w then
-    local packed = call('HGET', ctx.state, 'w:' .. id)
+    local packed = field(ctx, 'w:' .. id)
     w = packed and unpack_(packed) or {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
     ctx.windows[id] = w
   end
   return w
 end
 
-local function save_window(ctx, w) ctx.saved[w[W.id]] = w end
+local function save_window(ctx, w)
+  ctx.saved[w[W.id]], ctx.packed[w[W.id]] = w, nil
+end
+
+local function wants_window(_, argv) return {'w:' .. argv[4]} end

@@ -24,7 +24,7 @@ local function removed_in_use(ctx, rules)
     end
   end
   if not next(gone) then return nil end
-  local ids = call('ZRANGEBYSCORE', ctx.keys[ORDER], tonumber(call('HGET', ctx.state, 'day_iseq')) or 1, '+inf')
+  local ids = call('ZRANGEBYSCORE', ctx.keys[ORDER], ctx.day_iseq, '+inf')
   for i = 1, #ids, 500 do
     local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids, i, math.min(i + 499, #ids)))
     for j = 1, #packed do
@@ -71,11 +71,14 @@ command('configure', function(ctx, argv)
     ctx.day = day
     call('SADD', ctx.keys[HALLS], ctx.hall)
   end
-  ctx.set = {'def', argv[4], 'rules', pack(rules), 'rev', ctx.rev, 'day', ctx.day, 'day_end', day_end}
+  ctx.day_end = day_end
+  put(ctx, 'def', argv[4])
+  put(ctx, 'rules', pack(rules))
+  put(ctx, 'rev', ctx.rev)
   call('ZADD', ctx.keys[DUE], day_end, 'd ' .. ctx.hall)
   emit(ctx, 'hall.configured', {}, {'revision', argv[6]}, {'config'})
   return {1, argv[6], created}
-end, true)
+end, nil, true)
 
 -- argv: text ('' takes all notices down)
 command('notice', function(ctx, argv)
@@ -84,7 +87,7 @@ command('notice', function(ctx, argv)
   local notice = {tostring(ctx.s + 1), text, ctx.now}
   if text == '' then notices = {} else table.insert(notices, 1, notice) end
   notices[NOTICES + 1] = nil
-  ctx.set = {'notices', pack(notices)}
+  put(ctx, 'notices', pack(notices))
   emit(ctx, 'notice.posted', {}, {'text', text}, {'notice'})
   return {1, notice}
 end)

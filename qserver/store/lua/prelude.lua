@@ -2,7 +2,9 @@
 --
 -- A handler is function(ctx, argv) -> answer. It makes every check before its first write (there is no roll-back) and
 -- returns {1, ...} or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor, arguments.
--- What a handler writes into ctx.set goes to the hall's hash in one HSET at the end.
+-- What a handler puts into the hall's hash goes there in one HSET at the end, with the windows and counters it changed.
+-- Calls into Redis and packing are most of a function's cost: what a command surely reads from the hall's hash is
+-- read with its head in one HMGET (`wants`), and records are packed once, for the stream, the hash and the answer.
 local PART, STREAM, DUE, OPS, HALLS = 1, 2, 3, 4, 6
 local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS = 7, 8, 9, 10, 11, 12, 13
 local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
@@ -58,22 +60,24 @@ local function kept_answer(ctx, keys, argv, period)
   return {string.sub(kept, 17), 1}
 end
 
+local function put(ctx, field, value)
+  local set = ctx.set
+  local n = #set
+  set[n + 1], set[n + 2] = field, value
+end
+
+-- A field of the hall's hash: read with the head when the command wanted it, else now.
+local function field(ctx, name)
+  local value = ctx.got[name]
+  if value == nil then return call('HGET', ctx.state, name) end
+  return value
+end
+
 local function finish_call(ctx, keys, argv, answer)
   if ctx.s ~= ctx.s0 then
-    ctx.set[#ctx.set + 1] = 's'
-    ctx.set[#ctx.set + 1] = ctx.s
-    ctx.set[#ctx.set + 1] = 'p'
-    ctx.set[#ctx.set + 1] = ctx.p
-    ctx.set[#ctx.set + 1] = 'last'
-    ctx.set[#ctx.set + 1] = ctx.now
-    for service, counters in pairs(ctx.k) do
-      ctx.set[#ctx.set + 1] = 'k:' .. service
-      ctx.set[#ctx.set + 1] = pack(counters)
-    end
-    for id, w in pairs(ctx.saved) do
-      ctx.set[#ctx.set + 1] = 'w:' .. id
-      ctx.set[#ctx.set + 1] = pack(w)
-    end
+    put(ctx, 'head', pack({ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.day}))
+    for service, counters in pairs(ctx.k) do put(ctx, 'k:' .. service, pack(counters)) end
+    for id, w in pairs(ctx.saved) do put(ctx, 'w:' .. id, ctx.packed[id] or pack(w)) end
     call('HSET', ctx.state, unpack(ctx.set))
   end
   local packed = pack(answer)
@@ -83,10 +87,14 @@ end
 
 local turn_day, step_clock -- the day's turn and a clock gone back, given further on
 
-local function begin(keys, argv, first)
+-- The head of a hall: {s, p, last instant, clock steps, issue sequence, the day's first, day's end, day}.
+local NO_HEAD = {0, 0, 0, 0, 0, 1, 0, ''}
+
+local function begin(keys, argv, first, wants)
   awake()
   local ctx = {
-    keys = keys, now = clock(), actor = argv[3], set = {}, k = {}, windows = {}, saved = {}, hall = '-', state = keys[first],
+    keys = keys, now = clock(), actor = argv[3], state = keys[first], hall = '-',
+    got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {}, loaded = {},
   }
   local period
   ctx.ep, period = epoch(keys)
@@ -94,23 +102,26 @@ local function begin(keys, argv, first)
     local kept = kept_answer(ctx, keys, argv, period)
     if kept then return ctx, kept end
   end
-  local h = call('HMGET', ctx.state, 's', 'p', 'last', 'rev', 'day', 'day_end', 'clock')
-  ctx.s, ctx.p, ctx.rev = tonumber(h[1]) or 0, tonumber(h[2]) or 0, h[4]
-  ctx.s0, ctx.day, ctx.clock = ctx.s, h[5] or '', tonumber(h[7]) or 0
-  local last = tonumber(h[3]) or 0
+  local fields = wants and wants(keys, argv) or {}
+  local found = call('HMGET', ctx.state, 'head', 'rev', unpack(fields))
+  for i = 1, #fields do ctx.got[fields[i]] = found[i + 2] end
+  local h = found[1] and unpack_(found[1]) or NO_HEAD
+  ctx.rev, ctx.s, ctx.s0, ctx.p, ctx.clock, ctx.iseq, ctx.day_iseq = found[2], h[1], h[1], h[2], h[4], h[5], h[6]
+  ctx.day_end, ctx.day = h[7], h[8]
+  local last = h[3]
   if ctx.now < last and last - ctx.now <= STEP_MS then
     ctx.now = last
   elseif ctx.now < last then
     ctx.stepped = last - ctx.now
   end
-  ctx.day_end = tonumber(h[6]) or 0
   return ctx
 end
 
--- A command of a hall. `fresh` allows a hall that does not exist yet (only its definition may be given then).
-local function command(name, handler, fresh)
+-- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
+-- does not exist yet (only its definition may be given then).
+local function command(name, handler, wants, fresh)
   redis.register_function(PREFIX .. name, function(keys, argv)
-    local ctx, kept = begin(keys, argv, HALL)
+    local ctx, kept = begin(keys, argv, HALL, wants)
     if kept then return kept end
     ctx.hall = string.match(keys[HALL], ':h:(.*)$')
     if not ctx.rev and not fresh then
@@ -144,12 +155,13 @@ local function reading(name, handler)
     flags = {'no-writes'},
     callback = function(keys, argv)
       awake()
-      local h = call('HMGET', keys[HALL], 's', 'p', 'rev', 'day')
-      if not h[3] then return {pack(refuse('not_found', 'what', 'hall'))} end
+      local found = call('HMGET', keys[HALL], 'head', 'rev')
+      if not found[2] then return {pack(refuse('not_found', 'what', 'hall'))} end
+      local h = unpack_(found[1])
       local part = call('HMGET', keys[PART], 'gen', 'run')
       local ctx = {
-        keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = tonumber(h[1]), p = tonumber(h[2]),
-        day = h[4], rules = rules_of(keys, h[3]), rev = h[3], k = {}, set = {}, state = keys[HALL],
+        keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = h[1], p = h[2],
+        day_iseq = h[6], day = h[8], rules = rules_of(keys, found[2]), k = {}, got = {}, loaded = {}, state = keys[HALL],
         ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
       }
       local answer, blobs = handler(ctx, argv)

@@ -68,10 +68,10 @@ end)
 reading('positions', function(ctx, argv)
   local answer = {}
   for i, name in ipairs(argv) do
-    local t = load_ticket(ctx, name)
+    local t, packed = load_ticket(ctx, name)
     if t then
       local c = counters(ctx, t[T.service])
-      answer[i] = {t, t[T.state] == 'waiting' and ahead(ctx, t) or 0, c[C.open_windows], c[C.mean_ms]}
+      answer[i] = {packed, t[T.state] == 'waiting' and ahead(ctx, t) or 0, c[C.open_windows], c[C.mean_ms]}
     else
       answer[i] = false
     end
@@ -96,7 +96,7 @@ end)
 reading('list_tickets', function(ctx, argv)
   local after, limit, state, service, day = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], argv[5]
   if day == '' then
-    after = math.max(after, (tonumber(call('HGET', ctx.state, 'day_iseq')) or 1) - 1)
+    after = math.max(after, ctx.day_iseq - 1)
     day = ctx.day
   end
   local stamp, found, looked = string.gsub(day, '-', '') .. '-', {}, 0

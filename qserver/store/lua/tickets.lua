@@ -1,7 +1,7 @@
 -- Commands about a ticket given away from a window: issue, cancel, return, reprioritise, postpone, suspend, resume.
 
 local function closed_now(ctx, service, rules)
-  if call('HEXISTS', ctx.state, 'x:' .. service) == 1 then return 'suspended' end
+  if field(ctx, 'x:' .. service) then return 'suspended' end
   if rules.opens > 0 or rules.closes < DAY then
     local time = time_of_day(ctx.rules, ctx.now)
     if time < rules.opens or time >= rules.closes then return 'hours' end
@@ -31,8 +31,7 @@ command('issue', function(ctx, argv)
     end
   end
 
-  local numbers = call('HMGET', ctx.state, 'iseq', 'n:' .. rules.prefix)
-  local iseq, number = (tonumber(numbers[1]) or 0) + 1, (tonumber(numbers[2]) or 0) + 1
+  local iseq, number = ctx.iseq + 1, (tonumber(field(ctx, 'n:' .. rules.prefix)) or 0) + 1
   local no = string.format('%s%03d', rules.prefix, number)
   local id = string.gsub(ctx.day, '-', '') .. '-' .. no
   local now = ctx.now
@@ -40,7 +39,8 @@ command('issue', function(ctx, argv)
     id, no, ctx.day, iseq, service, priority, channel, 'waiting', 1, '', '', bound, arrival(ctx, now, priority),
     now, now, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, ctx.clock, 0, person, argv[9], rest, {}, false, '', '',
   }
-  ctx.set[1], ctx.set[2], ctx.set[3], ctx.set[4] = 'iseq', iseq, 'n:' .. rules.prefix, number
+  ctx.iseq = iseq
+  put(ctx, 'n:' .. rules.prefix, number)
   c[C.issued] = c[C.issued] + 1
   enqueue(ctx, t)
   call('ZADD', ctx.keys[ORDER], iseq, id)
@@ -48,8 +48,11 @@ command('issue', function(ctx, argv)
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
   emit_ticket(ctx, 'ticket.issued', t, {'priority', priority, 'channel', channel},
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
-  save_ticket(ctx, t)
-  return {1, t, ahead(ctx, t), c[C.open_windows], c[C.mean_ms]}
+  return {1, save_ticket(ctx, t), ahead(ctx, t), c[C.open_windows], c[C.mean_ms]}
+end, function(keys, argv)
+  local service, cached = argv[4], RULES[keys[HALL]]
+  local rules = cached and cached[2].services[service]
+  return {'k:' .. service, 'x:' .. service, rules and 'n:' .. rules.prefix}
 end)
 
 -- argv: ticket. A called ticket leaves its window idle.
@@ -72,8 +75,7 @@ command('cancel', function(ctx, argv)
   count(ctx, t[T.service], C.cancelled)
   emit_ticket(ctx, 'ticket.cancelled', t, nil, frame, w)
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
+  return {1, save_ticket(ctx, t)}
 end)
 
 -- argv: ticket. Behind `return_after` waiting ones of its service.
@@ -88,8 +90,7 @@ command('return', function(ctx, argv)
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.returned', t, nil, {'return', '', '', t[T.no], t[T.service], 0, waiting(ctx, t[T.service])})
   schedule(ctx, t)
-  save_ticket(ctx, t)
-  return {1, t}
+  return {1, save_ticket(ctx, t)}
 end)
 
 -- argv: ticket, priority, reason. Its place moves by the difference of the boosts; a ticket put first stays first.
@@ -105,8 +106,7 @@ command('reprioritise', function(ctx, argv)
   t[T.priority] = argv[5]
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.reprioritised', t, {'priority', argv[5], 'reason', argv[6]})
-  save_ticket(ctx, t)
-  return {1, t}
+  return {1, save_ticket(ctx, t)}
 end)
 
 -- argv: ticket. Lets the next `return_after` of its service go first (at least one).
@@ -118,15 +118,14 @@ command('postpone', function(ctx, argv)
   t[T.score] = place_behind(ctx, 's:' .. t[T.service], before + math.max(1, ctx.rules.calls.return_after))
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.postponed', t)
-  save_ticket(ctx, t)
-  return {1, t}
+  return {1, save_ticket(ctx, t)}
 end)
 
 -- argv: service, reason
 command('suspend', function(ctx, argv)
   if not ctx.rules.services[argv[4]] then return refuse('no_such_service') end
-  if call('HEXISTS', ctx.state, 'x:' .. argv[4]) == 1 then return refuse('wrong_state', 'state', 'suspended') end
-  ctx.set = {'x:' .. argv[4], argv[5]}
+  if field(ctx, 'x:' .. argv[4]) then return refuse('wrong_state', 'state', 'suspended') end
+  put(ctx, 'x:' .. argv[4], argv[5])
   emit(ctx, 'service.suspended', {'', 0, '', argv[4]}, {'reason', argv[5]})
   return {1, argv[4], true, argv[5]}
 end)

@@ -2,7 +2,6 @@
 
 step_clock = function(ctx)
   ctx.clock = ctx.clock + 1
-  call('HSET', ctx.state, 'clock', ctx.clock)
   emit(ctx, 'clock.stepped', {}, {'stepped_ms', ctx.stepped})
 end
 
@@ -23,14 +22,12 @@ turn_day = function(ctx)
   local day, day_end = business_day(ctx.rules, ctx.now)
   if day <= ctx.day then -- the zone, the day's start or the clock was changed: no day is begun twice
     ctx.day_end = day_end
-    call('HSET', ctx.state, 'day_end', day_end)
     return
   end
   ctx.actor = 'system'
   local left = 0
-  local first = tonumber(call('HGET', ctx.state, 'day_iseq')) or 1
   call('UNLINK', keys[QUEUE], keys[PEOPLE], keys[CALLS])
-  local ids = call('ZRANGEBYSCORE', keys[ORDER], first, '+inf')
+  local ids = call('ZRANGEBYSCORE', keys[ORDER], ctx.day_iseq, '+inf')
   for i = 1, #ids, 500 do
     local packed = call('HMGET', keys[TICKETS], unpack(ids, i, math.min(i + 499, #ids)))
     for j = 1, #packed do
@@ -62,10 +59,9 @@ turn_day = function(ctx)
   end
   call('HDEL', ctx.state, unpack(numbers))
   ctx.day, ctx.day_end = day, day_end
-  local next_iseq = (tonumber(call('HGET', ctx.state, 'iseq')) or 0) + 1
-  call('HSET', ctx.state, 'day', day, 'day_end', day_end, 'day_iseq', next_iseq)
+  ctx.day_iseq, ctx.got = ctx.iseq + 1, {}
   call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall,
-    after_span(ctx.rules, ctx.now, ctx.rules.rating.late) + 1, 'f ' .. ctx.hall .. ' ' .. next_iseq)
+    after_span(ctx.rules, ctx.now, ctx.rules.rating.late) + 1, 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
   ctx.actor = actor
 end
 

@@ -61,7 +61,7 @@ command('open', function(ctx, argv)
   emit(ctx, other and 'window.taken_over' or 'window.opened', {'', 0, w[W.id], '', staff}, extra,
     {'window', w[W.id], w[W.state], shown or ''}, w)
   return {1, w, ctx.rules.windows[w[W.id]].name}
-end)
+end, wants_window)
 
 -- argv: window
 command('close', function(ctx, argv)
@@ -69,7 +69,7 @@ command('close', function(ctx, argv)
   if refusal then return refusal end
   close_window(ctx, w)
   return {1, w, ctx.rules.windows[w[W.id]].name}
-end)
+end, wants_window)
 
 -- argv: window, reason
 command('pause', function(ctx, argv)
@@ -80,7 +80,7 @@ command('pause', function(ctx, argv)
   save_window(ctx, w)
   emit_window(ctx, 'window.paused', w, {'reason', argv[5]})
   return {1, w, ctx.rules.windows[w[W.id]].name}
-end)
+end, wants_window)
 
 -- argv: window
 command('resume', function(ctx, argv)
@@ -91,4 +91,4 @@ command('resume', function(ctx, argv)
   save_window(ctx, w)
   emit_window(ctx, 'window.resumed', w)
   return {1, w, ctx.rules.windows[w[W.id]].name}
-end)
+end, wants_window)
