@@ -57,10 +57,11 @@ def gone(pid: int) -> bool:
 async def test_what_is_answered_is_on_disk(tmp_path: Path) -> None:
     async with running(tmp_path / '数据 "dir"') as (server, topology):
         assert server.running and server.pid
-        flat = await topology.call("x", "CONFIG", "GET", "append*", "save", "maxmemory-policy", "port")
+        flat = await topology.call("x", "CONFIG", "GET", "append*", "save", "maxmemory*", "port")
         assert isinstance(flat, list)
         settings = dict(zip(flat[::2], flat[1::2], strict=True))
         assert settings[b"appendonly"] == b"yes" and settings[b"appendfsync"] == b"always"
+        assert settings[b"maxmemory"] == b"%d" % (embedded.memory_bytes() // 2)
         assert settings[b"save"] == b"" and settings[b"maxmemory-policy"] == b"noeviction" and settings[b"port"] == b"0"
         assert (server.data_dir / "valkey.sock").stat().st_mode & 0o077 == 0
         assert server.data_dir.stat().st_mode & 0o077 == 0

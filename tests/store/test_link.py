@@ -11,7 +11,7 @@ import pytest
 
 from qserver.domain.errors import Unavailable
 from qserver.store.address import Address
-from qserver.store.link import Link, ReplyError
+from qserver.store.link import Head, Link, ReplyError
 from tests import servers
 from tests.proxies import Proxy
 from tests.servers import DataServer
@@ -59,6 +59,13 @@ async def test_every_kind_of_argument_and_answer(link: Link) -> None:
     assert await link.call("CLIENT", "GETNAME") == b"tests"
     with pytest.raises(TypeError):
         link.call("SET", "a", None)  # type: ignore[arg-type]
+
+
+async def test_a_head_is_packed_once(link: Link) -> None:
+    head = Head("EVAL", "return {KEYS[1], #ARGV, ARGV[2] or 'none'}", 1, "k\r\n")
+    assert await link.call(head) == [b"k\r\n", 0, b"none"]
+    assert await link.call(head, "a", 2.5) == [b"k\r\n", 2, b"2.5"]
+    assert await link.call(head, b"\n", b"\r\n$1\r\n") == [b"k\r\n", 2, b"\r\n$1\r\n"]
 
 
 async def test_an_error_has_a_code_and_disturbs_nobody(link: Link) -> None:
