@@ -1,8 +1,9 @@
 """The stream of what happened, as one reader per process follows it for the partitions that have watchers here.
 
 A blocked XREAD cannot lose anything at a reconnect: it goes on from its cursor, and its empty answer every 2 s shows
-that the connection lives. After every reconnect each partition is touched: so a restart of the data server is noticed
-even in a quiet hall, and the cursor is taken anew when the epoch is another one, for its tail may have been lost.
+that the connection lives. Every 2 s, and after every failure, each partition is touched: a command that had not left
+is carried over to the next connection without anybody noticing, so this is how a restart of the data server is seen
+even in a quiet hall. When the epoch is another one the cursor is taken anew, for the tail may have been lost.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .clock import Clock
 
 log = logging.getLogger(__name__)
 BLOCK_MS = 2000
+TOUCH_S = 2.0
 COUNT = 500
 BACKOFF_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -55,11 +57,14 @@ class Feed:
         self._changed = asyncio.Event()
         self._reading: asyncio.Task[dict[int, list[Entry]]] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._touch_at = 0.0
+        self._loop: asyncio.AbstractEventLoop  # from `start` on
         self.alive = True  # whether the last question to the data server was answered
 
     def start(self) -> None:
         """Begins to read."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run())
 
     async def stop(self) -> None:
         """Ends reading and closes the connections."""
@@ -74,7 +79,7 @@ class Feed:
         if partition not in self._cursors:
             task = self._following.get(partition)
             if task is None:
-                task = self._following[partition] = asyncio.get_running_loop().create_task(self._begin(partition))
+                task = self._following[partition] = self._loop.create_task(self._begin(partition))
             await asyncio.shield(task)
 
     def epoch(self, partition: int) -> str:
@@ -120,9 +125,9 @@ class Feed:
                     self._changed.clear()
                     reader = self._store.reader(tuple(self._cursors))
                 try:
-                    if failures:
+                    if failures or self._loop.time() >= self._touch_at:
                         await self._touch_all()
-                        failures = 0
+                    failures = 0
                     found = await self._read(reader)
                     self.alive = True
                 except (QserverError, ReplyError) as error:
@@ -139,7 +144,7 @@ class Feed:
 
     async def _read(self, reader: Reader) -> dict[int, list[Entry]]:
         after = {partition: cursor.after for partition, cursor in self._cursors.items()}
-        self._reading = asyncio.get_running_loop().create_task(reader.read(after, BLOCK_MS, COUNT))
+        self._reading = self._loop.create_task(reader.read(after, BLOCK_MS, COUNT))
         try:
             return await self._reading
         except asyncio.CancelledError:
@@ -155,9 +160,12 @@ class Feed:
         return task is not None and task.cancelling() > 0
 
     async def _touch_all(self) -> None:
-        """After a reconnect: is it still the same record?"""
-        for partition, cursor in list(self._cursors.items()):
-            touched = await self._store.touch(partition)
+        """Is it still the same record?"""
+        cursors = list(self._cursors.items())
+        self._touch_at = self._loop.time() + TOUCH_S
+        for (partition, cursor), touched in zip(
+            cursors, await asyncio.gather(*(self._store.touch(partition) for partition, _ in cursors)), strict=True
+        ):
             self._clock.learn(touched.now_ms)
             if touched.ep != cursor.ep:
                 cursor.after, cursor.ep = touched.last_id, touched.ep

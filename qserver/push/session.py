@@ -14,6 +14,9 @@ from enum import Enum
 from qserver.wire.codecs import BadMessage, Codec
 from qserver.wire.messages import Ack, ClientMessage, Close, Hello, Resync
 
+PATIENCE = 4
+"""So many times the permitted silence may pass before a client in line is asked to come again."""
+
 
 class Phase(Enum):
     """Where a session is in its life."""
@@ -84,6 +87,8 @@ class Session:
             return Close.PROTOCOL if now - self.since >= terms.hello_s else None
         if self.phase is Phase.ENDING:
             return None
+        if self.phase is Phase.ASKED:  # it is our turn to speak; but nobody stands in line for ever
+            return Close.DRAINING if now - self.since >= PATIENCE * terms.silence_s else None
         if now >= self.expires:
             return Close.NOT_ALLOWED
         if self.phase is Phase.SLOW and now - self.since >= terms.slow_s:
@@ -91,7 +96,8 @@ class Session:
         return Close.TOO_SLOW if now - self.heard >= terms.silence_s else None
 
     def welcomed(self, now: float) -> None:
-        """The welcome was written."""
+        """The welcome was written; only from now on is the client expected to say something."""
+        self.heard = now
         self._enter(Phase.LIVE, now)
 
     def filled(self, now: float) -> bool:
