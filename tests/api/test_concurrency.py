@@ -1,4 +1,4 @@
-"""Many guides and clerks at once, every request sent twice: no number twice, no double call, who came first is first."""
+"""Many guides and clerks at once, every request sent twice: no number twice, no double call, first come first."""
 
 from __future__ import annotations
 

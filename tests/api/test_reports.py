@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 import openpyxl
