@@ -46,14 +46,14 @@ export class Announcer {
 
 const DIGITS = "零一二三四五六七八九";
 
-// What is said, per language: numbers are spelled, or A1000 would become "one thousand".
+// What is said, per language. Numbers are spelled out, since voices would read A1000 as "one thousand".
 export function wording(call, window) {
   const spelled = [...call.ticket];
   const zh = spelled.map((c) => DIGITS[c] ?? c).join(" ");
-  const place = /[窗台口]/.test(window) ? window : `${window}窗口`;
-  const number = window.match(/\d+/)?.[0];
+  const number = window.match(/\d{1,4}/)?.[0];
+  const place = window.includes("窗") ? window : `${number ? `${Number(number)}号` : window}窗口`;
   return {
-    zh: `请，${zh}，号，到，${place}，办理`,
+    zh: `请 ${zh} 号到${place}`,
     en: `Ticket ${spelled.join(" ")}, please go to ${number ? `window ${Number(number)}` : window}`,
   };
 }

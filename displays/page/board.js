@@ -12,7 +12,7 @@ import { day, hm, hms, ServerClock } from "/web/time.js";
 import { Announcer, wording } from "./announce.js";
 import { Voice } from "./voice.js";
 
-const SHOWN = 8; // calls, the newest among them
+const SHOWN = 7; // calls, the newest among them
 const FRESH_MS = 12000; // how long a call stands out
 const LOST_AFTER_MS = 3000; // a reconnect that succeeds at once is nobody's business
 const TURN_MS = 8000; // long lists turn their pages
@@ -44,9 +44,10 @@ async function learn() {
 
 const windowName = (id) => board?.windows.get(id)?.name || names.window(id);
 
-// A page of a list that may be longer than its place.
-function page(list, size) {
-  const pages = Math.max(1, Math.ceil(list.length / size));
+// A page of a list that may be longer than its place; the pages are about equally long.
+function page(list, most) {
+  const pages = Math.max(1, Math.ceil(list.length / most));
+  const size = Math.ceil(list.length / pages);
   const first = (turn % pages) * size;
   return list.slice(first, first + size);
 }
@@ -60,7 +61,7 @@ function latest(calls) {
 function draw() {
   if (!board) return;
   const now = clock.now();
-  const [newest, ...others] = latest(board.calls);
+  const [newest, ...others] = lost() ? [null, ...latest(board.calls)] : latest(board.calls);
   const fresh = (call) => now - call.at_ms < FRESH_MS;
   paint($("#newest"), newest && [newest, fresh(newest), windowName(newest.window)], () => (newest ? [
     el("div", { class: `call ${fresh(newest) ? "fresh" : ""}` },
@@ -69,7 +70,7 @@ function draw() {
       el("span", { class: "to" }, windowName(newest.window)),
       newest.n > 1 ? el("span", { class: "again" }, label("call_n", { n: newest.n })) : "")]
     : [el("div", { class: "call" }, label("no_calls"))]));
-  paint($("#calls"), others.map((call) => [call, fresh(call), windowName(call.window)]), () => others.map((call) =>
+  paint($("#calls"), others.map((call) => [call, fresh(call), windowName(call.window)]), () => others.slice(0, SHOWN - 1).map((call) =>
     el("li", { class: fresh(call) ? "fresh" : "" }, el("span", { class: "no" }, call.ticket), el("span", {}, "→"),
       el("span", {}, windowName(call.window)), el("span", { class: "at number" }, hm(call.at_ms, names.zone)))));
   const queues = services.length ? services : Object.keys(board.waiting);
@@ -86,12 +87,16 @@ function draw() {
   paint($("#notice"), notice?.text, () => [notice?.text ?? ""]);
 }
 
+const lost = () => Boolean(link.final) || (!link.live && performance.now() - link.at > LOST_AFTER_MS);
+
+// The place of the newest call says that there may be newer ones; the calls known so far move into the list.
 function drawLink() {
-  const lost = link.final || (!link.live && performance.now() - link.at > LOST_AFTER_MS);
+  const gone = lost();
   document.body.dataset.live = link.live ? "1" : "0";
-  show($("#lost"), Boolean(lost));
-  $("#screen").classList.toggle("stale", Boolean(lost));
-  if (!lost) return;
+  show($("#lost"), gone);
+  show($("#newest"), !gone);
+  $("#screen").classList.toggle("stale", gone);
+  if (!gone) return;
   paint($("#lost"), [link.final, hm(link.since, names.zone)], () => [
     link.final ? label("refused") : label("lost_since", { at: hm(link.since, names.zone) })]);
 }
@@ -125,6 +130,7 @@ document.addEventListener("pointerdown", () => {
 function linked(next) {
   link = { ...next, at: performance.now() };
   drawLink();
+  draw();
 }
 
 new Follow({

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import segno
 from aiohttp import ETag, web
 
+from .links import PUBLIC_URL
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TYPES = {
@@ -43,7 +45,6 @@ SECURITY = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -123,13 +124,14 @@ def _serve(file: File, *, secret: bool = False) -> Handler:
 async def qr(request: web.Request) -> web.StreamResponse:
     """The QR code of the ticket's link under which this picture was asked for.
 
-    It can only ever hold `scheme://this host/t/{secret}`, and whoever asks already knows the secret.
+    It can only ever hold this server's own `/t/{secret}`, and whoever asks already knows the secret.
     """
     secret = request.match_info["secret"]
     if not _SECRET.fullmatch(secret):
         raise web.HTTPNotFound
     drawn = io.BytesIO()
-    code = segno.make(f"{request.scheme}://{request.host}/t/{secret}", error="m", micro=False)
+    base = request.config_dict.get(PUBLIC_URL, "") or f"{request.scheme}://{request.host}"
+    code = segno.make(f"{base.rstrip('/')}/t/{secret}", error="m", micro=False)
     code.save(drawn, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False)
     response = web.Response(body=drawn.getvalue(), content_type=TYPES[".svg"])
     response.headers.update(SECURITY)

@@ -1,7 +1,11 @@
-// What a client of the socket says and when, without a socket: messages and the time go in, steps come out. The
-// rules are those of the contract: an event is applied only if its `p` is where we stand; otherwise, or when the
-// heartbeat stays ahead for a second, we ask for a repair; another epoch throws the state away; 2.5 heartbeats of
-// silence mean the other side is gone.
+// What a client of the socket says and when, without a socket: messages and the time go in, steps come out.
+//
+//   event with p = s       applied, s moves on
+//   event with s <= ours   known already, dropped
+//   any other event        something is missing: resync
+//   hb ahead for 1 s       something was lost and nothing follows that would show it: resync
+//   another epoch          what we show is of another record: resync, and a snapshot replaces everything
+//   nothing for 2.5 hb     the server is gone: close, show since when, come back
 
 const DEAD_AFTER = 2.5;
 const BEHIND_MS = 1000;
@@ -59,20 +63,20 @@ export class Chain {
     this.welcomed = true;
     this.hb_ms = message.hb_ms;
     this.acked = now;
-    if (message.mode === "snapshot") this.s = null;
+    if (message.mode === "snapshot" || message.ep !== this.ep) this.s = null; // nothing to go on from
     return [{ do: "welcome", now_ms: message.now_ms, mode: message.mode }];
   }
 
   #stand(message, step) {
-    this.ep = message.ep;
-    this.s = message.s;
-    this.asked = 0;
-    if (this.s >= this.ahead) this.behind = 0;
+    if (this.s !== null && message.ep === this.ep && message.s < this.s) return []; // overtaken by something newer
+    [this.ep, this.s] = [message.ep, message.s];
+    [this.asked, this.behind] = [0, 0];
     return [step];
   }
 
   #event(message, now) {
-    if (message.p !== this.s) return this.#resync(now);
+    if (this.s === null || message.s <= this.s) return [];
+    if (message.p !== this.s) return this.asked ? [] : this.#resync(now);
     this.s = message.s;
     this.asked = 0;
     if (this.s >= this.ahead) this.behind = 0;
@@ -81,10 +85,12 @@ export class Chain {
 
   #heartbeat(message, now) {
     this.failures = 0;
-    if (message.ep !== this.ep && this.s !== null) return this.#resync(now);
-    if (this.s !== null && message.s <= this.s) this.behind = 0;
+    const steps = this.#ack(now);
+    if (this.s === null) return steps; // the snapshot is on its way
+    if (message.ep !== this.ep) return this.asked ? steps : [...steps, ...this.#resync(now)];
+    if (message.s <= this.s) this.behind = 0;
     else if (!this.behind) [this.behind, this.ahead] = [now, message.s];
-    return this.#ack(now);
+    return steps;
   }
 
   // Answers each heartbeat, since browsers slow the timers of hidden pages down but not what comes from a socket.
@@ -94,8 +100,7 @@ export class Chain {
   }
 
   #resync(now) {
-    if (this.asked && now - this.asked < this.hb_ms) return []; // asked already: what is on its way cannot be helped
-    this.asked = now;
+    [this.asked, this.behind] = [now, 0];
     return [{ do: "send", message: { t: "resync", ep: this.ep, s: this.s ?? 0 } }];
   }
 
@@ -103,9 +108,8 @@ export class Chain {
   tick(now) {
     if (now - this.heard > DEAD_AFTER * this.hb_ms) return [{ do: "close" }];
     const steps = [];
-    if (this.welcomed && this.behind && now - this.behind >= BEHIND_MS) {
-      steps.push(...this.#resync(now));
-    }
+    const since = this.asked || this.behind; // a repair that does not come is asked for again
+    if (this.welcomed && since && now - since >= BEHIND_MS) steps.push(...this.#resync(now));
     if (this.welcomed && now - this.acked >= this.hb_ms) steps.push(...this.#ack(now));
     return steps;
   }

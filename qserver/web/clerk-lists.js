@@ -66,9 +66,9 @@ export function lists({ api, hall, names, window: current, press, now }) {
     };
     list("held", $("#held"), (ticket) =>
       button("do_unhold", free, () => press(command("unhold"), { ticket: ticket.id }, "unhold")));
-    list("waiting", $("#waiting"), (ticket) => button("do_named", canCall, call(ticket)));
+    list("waiting", $("#waiting"), (ticket) => button("do_call_this", canCall, call(ticket)));
     list("missed", $("#missed"), (ticket) => [
-      button("do_named", canCall, call(ticket)),
+      button("do_call_this", canCall, call(ticket)),
       button("return", true, () => press(`${path(hall, "tickets", ticket.id)}/return`, {}, "return")),
     ]);
   }

@@ -41,14 +41,14 @@ $("#key-list").append(...COMMANDS.flatMap((command) =>
 
 function draw() {
   if (!w) return;
-  $("#window-name").replaceChildren(`${hall.name} · ${w.name}`);
+  $("#window-name").replaceChildren(`${hall.name} · ${names.window(w.id)}`);
   $("#staff").replaceChildren(w.staff ? both(`工号 ${w.staff}`, `Staff ${w.staff}`) : "");
   paint($("#now"), [w.state, w.ticket, w.service, w.leg, w.reason, w.rate], () => [
     el("span", { class: "no", id: "current" }, w.ticket ?? "—"),
-    el("span", { class: `state ${w.state}`, id: "state" }, label(`window_${w.state}`)),
     el("span", { class: "about" }, w.service ? both(...names.service(w.service)) : "",
       w.state === "paused" ? w.reason ?? "" : "",
       w.rate ? el("span", { class: "tag" }, label("rating_now")) : ""),
+    el("span", { class: `state ${w.state}`, id: "state" }, label(`window_${w.state}`)),
   ]);
   const other = w.state !== "closed" && w.staff && w.staff !== staff();
   show($("#other"), Boolean(other));

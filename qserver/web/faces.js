@@ -38,7 +38,7 @@ function face(score) {
   const svg = draw("svg", { viewBox: "0 0 32 32", "aria-hidden": "true", fill: "none", stroke: "currentColor", "stroke-width": 2 });
   svg.append(draw("circle", { cx: 16, cy: 16, r: 14 }), draw("circle", { cx: 11, cy: 12, r: 1.6, fill: "currentColor" }),
     draw("circle", { cx: 21, cy: 12, r: 1.6, fill: "currentColor" }), draw("path", { d: MOUTHS[score] }));
-  if (score === 1) svg.append(draw("path", { d: "M8 8 L13 10 M24 8 L19 10" }));
+  if (score === 1) svg.append(draw("path", { d: "M8 6 L13 8 M24 6 L19 8" }));
   return svg;
 }
 

@@ -67,7 +67,7 @@ function tile(service) {
   const facts = closed
     ? el("span", { class: "tag bad" }, label(`why_${queue.reason || "closed"}`))
     : el("span", { class: "facts" }, label("waiting_n", { n: queue?.waiting ?? "–" }),
-      queue ? both(...waitRange(queue.wait_estimate_ms)) : null);
+      !queue ? null : queue.open_windows ? both(...waitRange(queue.wait_estimate_ms)) : label("no_window_open"));
   return el("button", {
     type: "button", class: "tile", id: `tile-${service.id}`, "aria-pressed": String(place >= 0), disabled: closed,
     onclick: () => toggle(service.id),
@@ -84,12 +84,14 @@ function toggle(id) {
 function drawOrder() {
   const first = queues.get(chosen[0]);
   show($("#nothing"), !chosen.length);
+  $("#order").classList.toggle("empty", !chosen.length && !busy);
   paint($("#chosen"), chosen, () => chosen.map((id) => el("li", {}, el("div", { class: "row" },
     both(...names.service(id)),
     el("button", { type: "button", class: "quiet", onclick: () => toggle(id) }, label("remove"))))));
   paint($("#expect"), [chosen[0], first], () => (first ? [el("div", { class: "expect" }, el("dl", {},
     el("dt", {}, label("people_ahead")), el("dd", {}, first.waiting),
-    el("dt", {}, label("expected_wait")), el("dd", {}, both(...waitRange(first.wait_estimate_ms))),
+    el("dt", {}, label("expected_wait")),
+    el("dd", {}, first.open_windows ? both(...waitRange(first.wait_estimate_ms)) : label("no_window_open")),
     el("dt", {}, label("open_windows")), el("dd", {}, first.open_windows)))] : []));
   $("#confirm").disabled = !chosen.length || busy;
   paint($("#confirm"), busy, () => [label(busy ? "working" : "confirm")]);
@@ -149,10 +151,18 @@ function reset() {
   chosen = [];
   priority = "normal";
   $("#person").value = "";
+  $("#person").closest("details").open = false;
   $("#search").value = "";
   const normal = $("#priorities input");
   if (normal) normal.checked = true;
 }
+
+// One column when the text is large or the screen narrow: 60 of the root's own sizes are what both columns need.
+function fit() {
+  const size = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  document.body.classList.toggle("sheet", innerWidth < 60 * size);
+}
+new ResizeObserver(fit).observe(document.body);
 
 $("#search").addEventListener("input", draw);
 if (me.role !== "kiosk") desk({ api, hall: me.hall, services, names, queues: () => queues, classes, refresh });

@@ -53,7 +53,7 @@ function draw() {
         el("dt", {}, label("expected_wait")), el("dd", {}, both(...waitRange(wait)))] : []),
       el("dt", {}, label("service")), el("dd", {}, name(ticket.service, state.service_name, state.service_name_en)),
       ...(ticket.services ?? []).flatMap((id) => [el("dt", {}, label("then")), el("dd", {}, id)]),
-      el("dt", {}, label("issued_at")), el("dd", {}, `${ticket.day} ${hm(ticket.issued_ms, state.time_zone)}`)),
+      el("dt", {}, label("issued_at")), el("dd", {}, `${hm(ticket.issued_ms, state.time_zone)}`)),
   ]);
   paint($("#actions"), ticket.state, () => [
     ticket.state === "waiting"
@@ -68,7 +68,7 @@ function draw() {
 
 function now(ticket, ahead) {
   const words = (key, kind, ...more) => el("div", { class: `now ${kind}`, id: "now" }, label(key), ...more);
-  const where = () => el("div", { class: "where" }, state.window_name || ticket.window);
+  const where = () => el("div", { class: "where" }, state.window_name ? state.window_name : label("window_id", { id: ticket.window }));
   if (ticket.state === "called") return words("phone_called", "good", where());
   if (ticket.state === "serving") return words("phone_serving", "good", where());
   if (ticket.state === "waiting") return words(ahead === 0 ? "phone_next" : "phone_waiting", ahead < 3 ? "warn" : "note");

@@ -47,6 +47,7 @@ export function stopwatch(ms) {
 // A wait as the range it is, in whole minutes: [中文, English].
 export function waitRange([low, high]) {
   const [from, to] = [Math.floor(low / 60000), Math.ceil(high / 60000)];
+  if (from === 0 && to > 1) return [`最多 ${to} 分钟`, `up to ${to} min`];
   if (to <= 1) return ["不到 1 分钟", "under 1 min"];
   if (from === to) return [`约 ${to} 分钟`, `about ${to} min`];
   return [`约 ${from}–${to} 分钟`, `about ${from}–${to} min`];
