@@ -234,7 +234,7 @@ def day_report(
     for review in about:
         grouped.setdefault(getattr(review, by) or "", [])
     order = [*names, *sorted(key for key in grouped if key and key not in names), *([""] if "" in grouped else [])]
-    issued = {key: 0 for key in order}
+    issued = dict.fromkeys(order, 0)
     if by == "service":
         for ticket in tickets:
             issued[ticket.legs[0].service] += 1
