@@ -61,6 +61,10 @@ class Clerk:
             if not self.plan:
                 return True
             await self.clock.until(self.plan[0].at_s)
+        elif not self.plan and self.clock.left_s(self.floor.closes_s) <= 0:
+            await self._finish()
+            await self.doors.close(self.window)
+            return True
         elif not await self._call() and not self.plan and self.floor.over:
             await self.doors.close(self.window)
             return True
@@ -91,7 +95,7 @@ class Clerk:
             await self._attend(called.ticket)
             return True
         if not (self.floor.over and not self.plan) and self.floor.came(self.services) == came:
-            until = self.plan[0].at_s if self.plan else None
+            until = self.plan[0].at_s if self.plan else self.floor.closes_s
             await self.floor.next_arrival(self.window, self.services, until)
         return False
 

@@ -43,7 +43,14 @@ class Floor:
     """One hall on its day: who is here, which clerk is idle, what is still to come."""
 
     def __init__(
-        self, clock: Clock, doors: Doors, record: Record, hall: Hall, changes: Sequence[Change], seed: int
+        self,
+        clock: Clock,
+        doors: Doors,
+        record: Record,
+        hall: Hall,
+        changes: Sequence[Change],
+        closes_s: float,
+        seed: int,
     ) -> None:
         self.clock = clock
         self.doors = doors
@@ -51,6 +58,7 @@ class Floor:
         self.hall = hall
         self.seed = seed
         self.changes = changes
+        self.closes_s = closes_s  # when windows without a closing time close, whoever still waits
         self.waiting: Counter[str] = Counter()
         self.serving = 0
         self._came: Counter[str] = Counter()
@@ -203,11 +211,11 @@ class Floor:
         """How many people the board has shown coming for these services so far."""
         return sum(self._came[service] for service in services)
 
-    async def next_arrival(self, window: str, services: tuple[str, ...], until_s: float | None) -> None:
+    async def next_arrival(self, window: str, services: tuple[str, ...], until_s: float) -> None:
         """Waits until the board shows somebody for this window, or an instant of the day."""
         woken = asyncio.Event()
         self._idle[window] = (services, woken)
-        longest = LOOKS_AGAIN_S if until_s is None else min(LOOKS_AGAIN_S, max(0.0, self.clock.left_s(until_s)))
+        longest = min(LOOKS_AGAIN_S, max(0.0, self.clock.left_s(until_s)))
         try:
             await asyncio.wait_for(woken.wait(), longest)
         except TimeoutError:

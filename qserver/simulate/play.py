@@ -27,6 +27,8 @@ from .world import World
 
 READY_S = 30.0
 """Real seconds the boards may take to show their first picture."""
+STAYS_S = 1800.0
+"""Seconds of the day that windows without a closing time go on serving after everything prescribed is over."""
 SLACK_S = 300.0
 """Real seconds a day may run longer than half as long again as it should, before it counts as stuck."""
 
@@ -86,7 +88,7 @@ async def _run(
     for hall in day.halls:
         changes = [change for change in day.changes if change.hall == hall.id]
         doors = Doors(world, record, hall.id, stage.tokens[hall.id])
-        floors[hall.id] = Floor(clock, doors, record, hall, changes, seed)
+        floors[hall.id] = Floor(clock, doors, record, hall, changes, day.ends_s + STAYS_S, seed)
     for arrival in day.arrivals:
         floors[arrival.hall].expect()
     puller = Puller(world, stage.analytics, floors.keys(), record)
