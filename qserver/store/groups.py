@@ -18,7 +18,6 @@ from qserver.domain.errors import Refusal
 from . import keys
 from .answers import Op
 from .gate import CONTROL, Gate
-from .streams import Entry, entries
 
 
 class Position(NamedTuple):
@@ -195,20 +194,27 @@ class Groups:
         """Removes a group: nothing is kept for it any more. Refused: not_found."""
         await self._store._control("group_remove", op, _field(hall, name))
 
-    async def before(self, partition: int, position: Position, within_ms: int, count: int) -> list[Entry]:
-        """Entries at and before a position, newest first, at most so old and so many."""
+    async def turns(self, partition: int, position: Position, within_ms: int) -> list[Position]:
+        """Where later generations than a position's began although it lies behind them, oldest first.
+
+        There are some only when the stream's tail was lost and the clock of the server that went on was behind. Looks
+        no further back than `within_ms`: a lost tail is short.
+        """
         tag = self._store.tag(partition)
-        since = max(0, position.ms - within_ms)
-        found: Any = await self._store._topology.call(
-            tag, "XREVRANGE", keys.stream(tag), position.id, since, "COUNT", count
+        rows: Any = await self._store._topology.call(
+            tag, "XRANGE", keys.stream(tag), max(0, position.ms - within_ms), position.id, "COUNT", 1000
         )
-        return entries(found)
+        begun = ((int(fields[1].partition(b"-")[0]), entry_id(at)) for at, fields in rows if fields[0] == b"x")
+        return [Position(gen, *at, 0) for gen, at in begun if gen > position.gen]
 
     async def memory(self, partition: int) -> tuple[int, int]:
-        """Bytes used and at most to be used (0 = no bound) by the data server that holds a partition."""
+        """Bytes used and at most to be used by the data server that holds a partition.
+
+        Without a bound of its own it is the machine's memory.
+        """
         text: Any = await self._store._topology.call(self._store.tag(partition), "INFO", "memory")
         info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
-        return int(info["used_memory"]), int(info["maxmemory"])
+        return int(info["used_memory"]), int(info["maxmemory"]) or int(info["total_system_memory"])
 
     async def size(self, partition: int) -> int:
         """Bytes that a partition's stream takes, by the data server's estimate."""

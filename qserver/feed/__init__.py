@@ -1,0 +1,1 @@
+"""The analytics system reads here: groups and their positions, pulls, acknowledgements, trimming, CloudEvents."""
