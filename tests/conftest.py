@@ -8,17 +8,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from tests import servers
 
 if TYPE_CHECKING:
     from qserver.store.store import Store
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Plain asyncio, as the devices have it; a file may ask for both with
+    `pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])`: the server runs on uvloop.
+    """
+    mark = item.get_closest_marker("asyncio")
+    if mark is None or "loop_factories" not in mark.kwargs:
+        return {"asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

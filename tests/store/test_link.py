@@ -16,6 +16,8 @@ from tests import servers
 from tests.proxies import Proxy
 from tests.servers import DataServer
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
 
 class Watched:
     """A link's comings and goings as events."""

@@ -12,6 +12,8 @@ from tests.proxies import Proxy, server_tls
 from tests.servers import DataServer
 from tests.store.test_link import linked
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
 
 async def test_a_server_is_reached_and_checked(valkey: DataServer, tmp_path: Path) -> None:
     context, cert = server_tls(tmp_path)
