@@ -37,7 +37,7 @@ class WatchedHall:
         self.windows: dict[str, WindowTopic] = {}
         self.stats = StatsTopic(tools, store, hall)
         self.tickets = TicketTopic(tools, store, hall, self.log)
-        self.empty_since = 0.0
+        self.empty_since = asyncio.get_running_loop().time()
         self._tools = tools
         self._store = store
         self._stale = False

@@ -145,9 +145,10 @@ async def test_the_ring_is_filled_from_the_stream_when_a_process_starts(stand: S
 
 @pytest.mark.parametrize("push_config", [PushConfig(ring=4)])
 async def test_a_screen_away_for_too_long_gets_a_snapshot(stand: Stand) -> None:
-    _, snapshot = await stand.watch()
+    other, snapshot = await stand.watch()
     for _ in range(6):
         await stand.issue()
+        await other.event()
     client = await stand.hello(ep=snapshot.ep, s=snapshot.s)
     assert (await client.welcome()).mode == "snapshot"
     assert (await client.snapshot()).board.waiting["a"] == 6

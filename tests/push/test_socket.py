@@ -462,6 +462,7 @@ async def test_draining_says_bye_and_takes_no_more(stand: Stand) -> None:
         assert "Retry-After" in answer.headers
 
 
+@pytest.mark.asyncio(loop_factories=["uvloop"])  # the store link waits 5 s for a connection, twice
 async def test_a_data_server_that_is_away_stops_the_heartbeats(stand: Stand, valkey: DataServer) -> None:
     """A screen must not look live when nobody can say whether it is."""
     client, snapshot = await stand.watch()
