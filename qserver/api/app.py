@@ -17,6 +17,7 @@ from qserver.store.store import Store
 from . import (
     boards,
     docs,
+    events,
     halls,
     health,
     links,
@@ -40,7 +41,7 @@ FRAME: Final = web.AppKey("frame", Frame)
 WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, reports, boards, docs)
+_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, reports, boards, events, docs)
 
 
 def routes() -> tuple[Route, ...]:
@@ -65,7 +66,8 @@ def application(
     the role table, ValueError when two routes are one.
     """
     app = web.Application()
-    own = health.Health(store, metrics, draining)
+    feed = events.attach(app, store)
+    own = health.Health(store, (*metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())
     frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)
     own.watch(frame)
