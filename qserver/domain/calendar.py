@@ -64,8 +64,14 @@ def business_day(now_ms: int, zone_name: str, day_starts: str) -> tuple[str, int
     tz, starts = zone(zone_name), dt.timedelta(milliseconds=clock_ms(day_starts))
     local = dt.datetime.fromtimestamp(now_ms / 1000, tz).replace(tzinfo=None) - starts
     day = local.date()
-    end_local = dt.datetime.combine(day + dt.timedelta(days=1), dt.time()) + starts
-    return day.isoformat(), int(end_local.replace(tzinfo=tz).timestamp() * 1000)
+
+    def end_ms() -> int:
+        end_local = dt.datetime.combine(day + dt.timedelta(days=1), dt.time()) + starts
+        return int(end_local.replace(tzinfo=tz).timestamp() * 1000)
+
+    if end_ms() <= now_ms:  # the day starts within an hour that clocks repeat, and this is its second time
+        day += dt.timedelta(days=1)
+    return day.isoformat(), end_ms()
 
 
 class Span(tuple[int, str]):

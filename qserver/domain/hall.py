@@ -16,12 +16,12 @@ import msgspec
 
 from . import calendar
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
 """Identifier of a hall, a service, a window or a priority."""
 Name = Annotated[str, msgspec.Meta(max_length=300)]
-Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$(?!\n)")]
 """A time of day in the hall's zone, HH:MM."""
-Term = Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(s|m|h|d|wd)$")]
+Term = Annotated[str, msgspec.Meta(pattern=r"^\d{1,4}(s|m|h|d|wd)$(?!\n)")]
 """A legal term: elapsed (s m h d) or working days (wd)."""
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86400)]
 Boost = Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)]
@@ -35,7 +35,7 @@ class Service(_Strict, frozen=True, kw_only=True):
     """One business people take a ticket for 事项. Limits in seconds; hours in the hall's zone."""
 
     id: Id
-    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{1,2}$")]
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{1,2}$(?!\n)")]
     name: Name = ""
     name_en: Name = ""
     wait_limit_s: Seconds | None = None
@@ -76,7 +76,7 @@ class Calls(_Strict, frozen=True, kw_only=True):
 class Rating(_Strict, frozen=True, kw_only=True):
     """When and how a finished service may be rated 好差评."""
 
-    window_s: Seconds = 1800
+    window_s: Seconds = 1800.0
     late_within: Term = "5wd"
     default_level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
     default_after: Term | None = None

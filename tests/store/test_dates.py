@@ -46,7 +46,7 @@ def rules(zone: str, starts: str, exceptions: dict[str, bool]) -> dict[str, obje
 async def test_both_calendars_agree_on_days_terms_and_times_of_day(dates: Topology) -> None:
     packed: dict[tuple[str, str], bytes] = {}
     exceptions = {"2026-10-01": False, "2026-10-02": False, "2026-10-10": True, "2026-11-24": False}
-    starts = ["00:00", "04:00", "02:30", "23:30"]
+    starts = ["00:00", "04:00", "01:30", "02:30", "23:30"]
     for zone in ZONES:
         for start in starts:
             packed[zone, start] = msgspec.msgpack.encode(rules(zone, start, exceptions))

@@ -34,7 +34,12 @@ end
 
 local function business_day(rules, at)
   local days = math.floor((at + offset_at(rules, at) - rules.starts) / DAY)
-  return date_of(days), instant_of(rules, (days + 1) * DAY + rules.starts)
+  local ends = instant_of(rules, (days + 1) * DAY + rules.starts)
+  if ends <= at then -- the day starts within an hour that clocks repeat, and this is its second time
+    days = days + 1
+    ends = instant_of(rules, (days + 1) * DAY + rules.starts)
+  end
+  return date_of(days), ends
 end
 
 local function time_of_day(rules, at)
