@@ -1,0 +1,47 @@
+"""Pages in a real Chromium. One browser for all tests of this folder, on one event loop for the whole session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Route, async_playwright
+
+from qserver.api.pages import files
+
+CHROMIUM = "/usr/bin/chromium"
+UNITS = Path(__file__).parent / "units"
+ORIGIN = "http://pages.test"
+"""Answered by `modules` below, never by a network."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def modules(chromium: Browser) -> AsyncIterator[Page]:
+    """An empty page whose origin serves every module of the pages, and the checks in `units`."""
+    known = files()
+
+    async def answer(route: Route) -> None:
+        name = route.request.url.removeprefix(f"{ORIGIN}/")
+        if name.startswith("units/"):
+            await route.fulfill(body=(UNITS / name.removeprefix("units/")).read_bytes(), content_type="text/javascript")
+        elif name in known:
+            await route.fulfill(body=known[name].body, content_type=known[name].media)
+        else:
+            await route.fulfill(body="<!doctype html><title>empty</title>", content_type="text/html")
+
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.route("**/*", answer)
+    await page.goto(f"{ORIGIN}/")
+    yield page
+    await context.close()
