@@ -144,6 +144,7 @@ export const TEXTS = {
   other_staff: ["本窗口现由 {staff} 使用", "{staff} works at this window"],
   take_over: ["接管窗口", "Take over"],
   rating_now: ["评价器等待评价", "The pad is asking"],
+  limit: ["时限", "Limit"],
   limit_of: ["时限 {limit}", "Limit {limit}"],
   limit_soon: ["即将超时", "Nearly over"],
   limit_over: ["已超时", "Over the limit"],

@@ -11,7 +11,6 @@ from playwright.async_api import Page
 
 from qserver.wire.board import Board
 from qserver.wire.messages import BoardEvent, BoardView, Kind, NoticeView, Snapshot, WindowView
-
 from tests.pages.conftest import UNITS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
