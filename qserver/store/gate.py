@@ -17,7 +17,7 @@ from qserver.domain.errors import Refusal, Unavailable
 from . import keys
 from .answers import SYSTEM, Op
 from .library import Library
-from .link import Reply, ReplyError
+from .link import Head, Reply, ReplyError
 from .topology import Topology
 
 CONTROL = -1
@@ -36,7 +36,7 @@ class Gate:
         self.partitions = partitions
         self.server_key = b""
         self._tags = keys.tags(partitions)
-        self._prefixes: dict[tuple[str, str], tuple[str, tuple[Any, ...]]] = {}
+        self._heads: dict[tuple[str, str], tuple[str, Head]] = {}
 
     async def start(self) -> None:
         """Loads the functions and settles what is fixed for ever.
@@ -66,26 +66,29 @@ class Gate:
                 if "already exists" not in error.message:
                     raise
 
-    async def _fcall(self, tag: str, head: tuple[Any, ...], *args: Any) -> Reply:
+    async def _fcall(self, tag: str, head: Head, *args: Any) -> Reply:
         try:
-            return await self._topology.call(tag, *head, *args)
+            return await self._topology.call(tag, head, *args)
         except ReplyError as error:
             if error.code in _NOT_NOW:
                 raise Unavailable(f"the data server answers {error.code}") from error
             if "Function not found" not in error.message:
                 raise
         await self._load()
-        return await self._topology.call(tag, *head, *args)
+        return await self._topology.call(tag, head, *args)
 
-    def _hall(self, hall: str, function: str, verb: str = "FCALL") -> tuple[str, tuple[Any, ...]]:
-        found = self._prefixes.get((hall, function))
+    def _head(self, scope: str, function: str, verb: str, tag: str, names: tuple[str, ...]) -> tuple[str, Head]:
+        """The words before a function's arguments, packed once for each hall (or partition) and function."""
+        if len(self._heads) > 100_000:  # halls come from requests: never grow without bound
+            self._heads.clear()
+        found = self._heads[scope, function] = tag, Head(verb, self._library.name(function), len(names), *names)
+        return found
+
+    def _hall(self, hall: str, function: str, verb: str = "FCALL") -> tuple[str, Head]:
+        found = self._heads.get((hall, function))
         if found is None:
             tag = self._tags[self.partition(hall)]
-            names = keys.hall_keys(tag, hall)
-            found = tag, (verb, self._library.name(function), len(names), *names)
-            if len(self._prefixes) > 100_000:  # halls come from requests: never grow without bound
-                self._prefixes.clear()
-            self._prefixes[hall, function] = found
+            found = self._head(hall, function, verb, tag, keys.hall_keys(tag, hall))
         return found
 
     async def _command(self, hall: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
@@ -93,9 +96,10 @@ class Gate:
         return _command_answer(await self._fcall(tag, head, op.key, op.body, op.actor, *args))
 
     async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        names = keys.control_keys()
-        head = ("FCALL", self._library.name(function), len(names), *names)
-        return _command_answer(await self._fcall(keys.CONTROL_TAG, head, op.key, op.body, op.actor, *args))
+        tag, head = self._heads.get(("-", function)) or self._head(
+            "-", function, "FCALL", keys.CONTROL_TAG, keys.control_keys()
+        )
+        return _command_answer(await self._fcall(tag, head, op.key, op.body, op.actor, *args))
 
     async def _read(self, hall: str, function: str, *args: Any) -> tuple[bytes, list[Any]]:
         """A reading's packed answer and the packed records behind it."""
@@ -109,8 +113,9 @@ class Gate:
     async def _shared(self, partition: int, function: str, verb: str, *args: Any) -> Any:
         """A function of a partition as a whole."""
         tag = self.tag(partition)
-        names = keys.shared(tag)
-        return await self._fcall(tag, (verb, self._library.name(function), len(names), *names), *args)
+        scope = f"-{partition}"
+        found = self._heads.get((scope, function)) or self._head(scope, function, verb, tag, keys.shared(tag))
+        return await self._fcall(tag, found[1], *args)
 
 
 def refusal(packed: bytes) -> Refusal:

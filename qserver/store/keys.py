@@ -8,7 +8,7 @@
     q:{tag}:h:HALL   hash    the hall: s, p, day, rules, windows (w:), counters (k:), numbers (n:), ...
       ..:t           hash    tickets by id
       ..:q           zset    all queues, one band of scores each (see order.lua)
-      ..:o           zset    tickets in order of issue
+      ..:o           list    tickets in order of issue
       ..:p           hash    person hash and service -> live ticket
       ..:r           hash    reviews by id
       ..:c           list    the last calls, newest first

@@ -129,6 +129,7 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     negative: int = 0
     mean_ms: int = 0  # survives the day
     open_windows: int = 0
+    waiting: int = 0
 
 
 _HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}

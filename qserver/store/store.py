@@ -43,7 +43,7 @@ _record = msgspec.msgpack.Decoder(records.TicketRecord)
 _review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _rated = msgspec.msgpack.Decoder(tuple[int, list[RatingResult], int])
 _stats = msgspec.msgpack.Decoder(
-    tuple[int, str, int, str, int, list[tuple[str, records.Counters, int, int]], list[records.WindowRecord], int]
+    tuple[int, str, int, str, int, list[tuple[str, records.Counters, int]], list[records.WindowRecord], int]
 )
 _unpack = msgspec.msgpack.decode
 
@@ -136,8 +136,8 @@ class Store(WindowStore, ControlStore, Streams):
             day,
             now_ms,
             {
-                service: msgspec.structs.asdict(counters) | {"waiting": waiting, "longest_wait_ms": longest}
-                for service, counters, waiting, longest in services
+                service: msgspec.structs.asdict(counters) | {"longest_wait_ms": longest}
+                for service, counters, longest in services
             },
             [records.window(w, w.id) for w in windows],
             open_reviews,

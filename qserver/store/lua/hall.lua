@@ -24,7 +24,7 @@ local function removed_in_use(ctx, rules)
     end
   end
   if not next(gone) then return nil end
-  local ids = call('ZRANGEBYSCORE', ctx.keys[ORDER], ctx.day_iseq, '+inf')
+  local ids = call('LRANGE', ctx.keys[ORDER], ctx.day_iseq - ctx.order_first, -1)
   for i = 1, #ids, 500 do
     local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids, i, math.min(i + 499, #ids)))
     for j = 1, #packed do

@@ -13,6 +13,7 @@ local function member(t) return string.format('%09d:%s', t[T.iseq], t[T.id]) end
 
 local function enqueue(ctx, t)
   local key, m = ctx.keys[QUEUE], member(t)
+  count(ctx, t[T.service], C.waiting)
   if t[T.bound] == '' then
     call('ZADD', key, low(ctx, 's:' .. t[T.service]) + t[T.score], m)
   else
@@ -23,13 +24,11 @@ end
 
 local function dequeue(ctx, t)
   local m = member(t)
+  count(ctx, t[T.service], C.waiting, -1)
   if t[T.bound] == '' then call('ZREM', ctx.keys[QUEUE], m) else call('ZREM', ctx.keys[QUEUE], m .. '@', m .. '#') end
 end
 
-local function waiting(ctx, service)
-  local from = low(ctx, 's:' .. service)
-  return call('ZCOUNT', ctx.keys[QUEUE], from, from + WIDTH - 1)
-end
+local function waiting(ctx, service) return counters(ctx, service)[C.waiting] end
 
 -- How many waiting tickets of its service stand before this one.
 local function ahead(ctx, t)
@@ -37,6 +36,12 @@ local function ahead(ctx, t)
   local rank = call('ZRANK', ctx.keys[QUEUE], m)
   if not rank then return 0 end
   return rank - call('ZCOUNT', ctx.keys[QUEUE], '-inf', low(ctx, 's:' .. t[T.service]) - 1)
+end
+
+-- The same for one that was put in its queue just now: whoever has its score already came before it.
+local function ahead_of_new(ctx, t)
+  local from = low(ctx, 's:' .. t[T.service])
+  return call('ZCOUNT', ctx.keys[QUEUE], from, from + t[T.score]) - 1
 end
 
 -- Tickets of a queue from position `skip` on: {member, virtual arrival} pairs, at most `n`.

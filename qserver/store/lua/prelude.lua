@@ -74,8 +74,10 @@ local function field(ctx, name)
 end
 
 local function finish_call(ctx, keys, argv, answer)
-  if ctx.s ~= ctx.s0 then
-    put(ctx, 'head', pack({ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.day}))
+  if ctx.s ~= ctx.s0 or ctx.changed then
+    put(ctx, 'head', pack({
+      ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.day, ctx.order_first,
+    }))
     for service, counters in pairs(ctx.k) do put(ctx, 'k:' .. service, pack(counters)) end
     for id, w in pairs(ctx.saved) do put(ctx, 'w:' .. id, ctx.packed[id] or pack(w)) end
     call('HSET', ctx.state, unpack(ctx.set))
@@ -87,8 +89,9 @@ end
 
 local turn_day, step_clock -- the day's turn and a clock gone back, given further on
 
--- The head of a hall: {s, p, last instant, clock steps, issue sequence, the day's first, day's end, day}.
-local NO_HEAD = {0, 0, 0, 0, 0, 1, 0, ''}
+-- The head of a hall: {s, p, last instant, clock steps, issue sequence, the day's first, day's end, day, the first of
+-- the list in order of issue}.
+local NO_HEAD = {0, 0, 0, 0, 0, 1, 0, '', 1}
 
 local function begin(keys, argv, first, wants)
   awake()
@@ -107,7 +110,7 @@ local function begin(keys, argv, first, wants)
   for i = 1, #fields do ctx.got[fields[i]] = found[i + 2] end
   local h = found[1] and unpack_(found[1]) or NO_HEAD
   ctx.rev, ctx.s, ctx.s0, ctx.p, ctx.clock, ctx.iseq, ctx.day_iseq = found[2], h[1], h[1], h[2], h[4], h[5], h[6]
-  ctx.day_end, ctx.day = h[7], h[8]
+  ctx.day_end, ctx.day, ctx.order_first = h[7], h[8], h[9]
   local last = h[3]
   if ctx.now < last and last - ctx.now <= STEP_MS then
     ctx.now = last
@@ -161,7 +164,7 @@ local function reading(name, handler)
       local part = call('HMGET', keys[PART], 'gen', 'run')
       local ctx = {
         keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = h[1], p = h[2],
-        day_iseq = h[6], day = h[8], rules = rules_of(keys, found[2]), k = {}, got = {}, loaded = {}, state = keys[HALL],
+        day_iseq = h[6], day = h[8], order_first = h[9], rules = rules_of(keys, found[2]), k = {}, got = {}, loaded = {}, state = keys[HALL],
         ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
       }
       local answer, blobs = handler(ctx, argv)

@@ -43,7 +43,7 @@ end
 reading('stats', function(ctx)
   local services = {}
   for i, service in ipairs(ctx.rules.service_order) do
-    services[i] = {service, counters(ctx, service), waiting(ctx, service), longest_wait(ctx, service)}
+    services[i] = {service, counters(ctx, service), longest_wait(ctx, service)}
   end
   return {
     1, ctx.ep, ctx.s, ctx.day, ctx.now, services, window_records(ctx, ctx.rules.window_order),
@@ -99,15 +99,15 @@ reading('list_tickets', function(ctx, argv)
     after = math.max(after, ctx.day_iseq - 1)
     day = ctx.day
   end
+  after = math.max(after, ctx.order_first - 1)
   local stamp, found, looked = string.gsub(day, '-', '') .. '-', {}, 0
   while looked < 20000 do
-    local entries = call('ZRANGEBYSCORE', ctx.keys[ORDER], '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, 200)
-    if #entries == 0 then return {1, after, false}, found end
-    local ids = {}
-    for i = 1, #entries, 2 do ids[#ids + 1] = entries[i] end
+    local from = after + 1 - ctx.order_first
+    local ids = call('LRANGE', ctx.keys[ORDER], from, from + 199)
+    if #ids == 0 then return {1, after, false}, found end
     local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids))
     for i, id in ipairs(ids) do
-      after, looked = tonumber(entries[i * 2]), looked + 1
+      after, looked = after + 1, looked + 1
       local wanted = packed[i] and string.sub(id, 1, #stamp) == stamp
       if wanted and (state ~= '' or service ~= '') then
         local t = unpack_(packed[i])

@@ -43,12 +43,12 @@ command('issue', function(ctx, argv)
   put(ctx, 'n:' .. rules.prefix, number)
   c[C.issued] = c[C.issued] + 1
   enqueue(ctx, t)
-  call('ZADD', ctx.keys[ORDER], iseq, id)
+  call('RPUSH', ctx.keys[ORDER], id)
   if rules.wait > 0 then schedule(ctx, t) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
   emit_ticket(ctx, 'ticket.issued', t, {'priority', priority, 'channel', channel},
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
-  return {1, save_ticket(ctx, t), ahead(ctx, t), c[C.open_windows], c[C.mean_ms]}
+  return {1, save_ticket(ctx, t), ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
 end, function(keys, argv)
   local service, cached = argv[4], RULES[keys[HALL]]
   local rules = cached and cached[2].services[service]

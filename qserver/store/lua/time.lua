@@ -27,7 +27,7 @@ turn_day = function(ctx)
   ctx.actor = 'system'
   local left = 0
   call('UNLINK', keys[QUEUE], keys[PEOPLE], keys[CALLS])
-  local ids = call('ZRANGEBYSCORE', keys[ORDER], ctx.day_iseq, '+inf')
+  local ids = call('LRANGE', keys[ORDER], ctx.day_iseq - ctx.order_first, -1)
   for i = 1, #ids, 500 do
     local packed = call('HMGET', keys[TICKETS], unpack(ids, i, math.min(i + 499, #ids)))
     for j = 1, #packed do
@@ -111,11 +111,12 @@ end
 -- Tickets issued before number `first` are past their rating time: they leave, a thousand at a time. What they were is
 -- in the feed.
 local function forget(ctx, first, again)
-  local ids = call('ZRANGEBYSCORE', ctx.keys[ORDER], '-inf', first - 1, 'LIMIT', 0, 1000)
-  if #ids == 0 then return end
+  local left = first - ctx.order_first
+  if left <= 0 then return end
+  local ids = call('LPOP', ctx.keys[ORDER], math.min(left, 1000))
   call('HDEL', ctx.keys[TICKETS], unpack(ids))
-  call('ZREM', ctx.keys[ORDER], unpack(ids))
-  if #ids == 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
+  ctx.order_first, ctx.changed = ctx.order_first + #ids, true -- without an event, so the head is said to be changed
+  if left > 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
 end
 
 -- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do.
