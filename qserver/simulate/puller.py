@@ -28,7 +28,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Puller:
-    """Follows the halls of a run from `begin` on; `run` ends some time after `finish` when nothing is left."""
+    """Follows the halls of a run from `begin` on; `run` ends when all that happened before `finish` has been read."""
 
     def __init__(self, world: World, token: str, halls: Collection[str], record: Record) -> None:
         self._world = world
@@ -57,7 +57,7 @@ class Puller:
             self._take(batch)
             if batch.events:
                 await self._world.post(self._token, f"{self._path}/ack", {"cursor": batch.cursor}, msgspec.Raw)
-            elif last and batch.lag == 0:
+            if last and batch.lag <= len(batch.events):
                 return
 
     def _take(self, batch: Batch) -> None:
