@@ -38,10 +38,10 @@ def parser() -> argparse.ArgumentParser:
         "clients and checks every promise; exit 1 if one broke",
     )
     found.add_argument(
-        "--url", help="已运行的服务器 a running server (token in QSERVER_ADMIN_TOKEN); 缺省自启一个 otherwise one of its own"
+        "--url", help="已运行的服务器 a running server, token in QSERVER_ADMIN_TOKEN; 缺省自启 otherwise its own"
     )
     found.add_argument("--trace", type=Path, metavar="FILE.csv",
-                       help="实录的一天 a recorded day, with STEM.windows.csv beside it; 缺省随机生成 otherwise generated")
+                       help="实录的一天 a recorded day, STEM.windows.csv beside it; 缺省随机生成 otherwise generated")
     found.add_argument("--hall", type=Path, metavar="FILE.toml",
                        help="大厅定义 the day's halls; 缺省 otherwise STEM.toml beside the trace, or the demo hall")
     found.add_argument("--speed", type=_positive, default=SPEED, metavar="X",

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
 from displays.chain import Outcome
 from displays.client import Display
-
 from qserver.wire.messages import BoardEvent, BoardView
 
 from .people import Floor

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from displays.client import Display
 
+from displays.client import Display
 from qserver.domain import hall as halls
 from qserver.simulate import main as command
 from qserver.simulate import trace
