@@ -18,6 +18,7 @@ import aiohttp
 
 from qserver.domain.errors import QserverError
 
+_SOURCE = str(Path(__file__).parents[2])
 READY_S = 60.0
 """How long the server may take to become ready."""
 STOP_S = 30.0
@@ -48,13 +49,15 @@ class OwnServer:
             # One machine plays a whole hall's people: limits meant for one device would refuse them.
             "QSERVER_RATE_LIMIT_PER_TOKEN": "0",
             "QSERVER_RATE_LIMIT_PER_ADDRESS": "0",
+            # It runs in its temporary directory, where no qserver.toml names somebody's data server.
+            "PYTHONPATH": os.pathsep.join(filter(None, [_SOURCE, os.environ.get("PYTHONPATH")])),
         }
         command = ["-m", "qserver", "serve", "--port", str(port), "--data-dir", str(self._folder / "data")]
         try:
             with (self._folder / "log").open("wb") as log:
                 # A session of its own: Ctrl-C reaches us alone, and we stop the server when the people are gone.
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, *command, env=env, stdin=asyncio.subprocess.DEVNULL,
+                    sys.executable, *command, env=env, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL,
                     stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             await self._ready()

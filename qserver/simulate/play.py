@@ -97,14 +97,10 @@ async def _run(
     try:
         async with _screens(world.url, stage, record, list(floors.values()), displays) as screens:
             seeing = asyncio.ensure_future(Watch(day, clock, list(floors.values()), record, out).run()) if out else None
-            setup = record.commands, len(record.command_ms)
             try:
                 await _day(clock, day, floors, record)
             finally:
                 record.played_s = clock.running_s
-                # Tokens were made before the day began: they are none of its commands.
-                record.commands -= setup[0]
-                del record.command_ms[: setup[1]]
                 if seeing is not None:
                     seeing.cancel()
             try:

@@ -56,7 +56,7 @@ class Puller:
             batch = self._decode(await self._world.pull(self._token, path))
             self._take(batch)
             if batch.events:
-                await self._world.post(self._token, f"{self._path}/ack", {"cursor": batch.cursor}, msgspec.Raw)
+                await self._world.tell(self._token, f"{self._path}/ack", {"cursor": batch.cursor}, msgspec.Raw)
             if last and batch.lag <= len(batch.events):
                 return
 

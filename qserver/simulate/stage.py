@@ -131,7 +131,7 @@ class Stage:
     async def _token(self, role: str, hall: str = "", window: str = "") -> str:
         body = {"role": role, "name": f"simulate {self._world.run}"}
         body |= {name: value for name, value in (("hall", hall), ("window", window)) if value}
-        made = await self._world.post(self._admin, "/api/v1/tokens", body, dict[str, Any])
+        made = await self._world.tell(self._admin, "/api/v1/tokens", body, dict[str, Any])
         self._token_ids.append(made["id"])
         return str(made["token"])
 
