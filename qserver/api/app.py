@@ -26,6 +26,7 @@ from . import (
     ratings,
     reports,
     reviews,
+    runner,
     tickets,
     tokens,
     windows,
@@ -65,9 +66,9 @@ def application(
     `draining`: whether this process is about to end, for /readyz. Raises LookupError when a route does not stand in
     the role table, ValueError when two routes are one.
     """
-    app = web.Application()
+    app = web.Application(handler_args=runner.OPTIONS)
     feed = events.attach(app, store)
-    own = health.Health(store, (*metrics, events.metrics(feed)), draining)
+    own = health.Health(store, (runner.BROKEN.metrics, *metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())
     frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)
     own.watch(frame)

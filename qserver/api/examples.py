@@ -75,6 +75,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/tokens": {"role": "clerk", "hall": "demo", "window": "w3", "name": "3 号窗口电脑"},
     "POST /api/v1/pairings": {"role": "pad", "hall": "demo", "window": "w3"},
     "POST /api/v1/pair": {"code": "5f0c2a9be1d4.Zk3v0bq8mJ1hY2xTq9wLr7aE"},
+    "PUT /api/v1/events/{group}": {"from": "start"},
+    "POST /api/v1/events/{group}/ack": {"cursor": "MTc5NTMxMDU4ODAwMC0w"},
     f"POST {H}/tickets": {"service": "id-card", "priority": "elder"},
     f"POST {H}/tickets/{{no}}/reprioritise": {"priority": "elder", "reason": "行动不便"},
     f"POST {H}/services/{{service}}/suspend": {"reason": "系统维护"},

@@ -104,8 +104,9 @@ ROUTES = (
         summary="Make or change a hall",
         bound=DEFINITION_MAX,
         codes=("in_use", "precondition_failed"),
+        also=(201,),
     ),
-    Route("GET", H, get, answer=halls.Hall, summary="A hall's definition", codes=("not_found",)),
+    Route("GET", H, get, answer=halls.Hall, summary="A hall's definition", codes=("not_found",), also=(304,)),
     Route("GET", "/api/v1/halls", list_all, answer=Halls, summary="All halls the token may see"),
     Route(
         "POST",

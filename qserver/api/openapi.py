@@ -6,7 +6,6 @@ AsyncAPI is the sockets' document; it is made where the messages are defined and
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -15,8 +14,8 @@ import msgspec
 
 import qserver
 from qserver.auth.roles import ACCESS, OPEN, SECRET
-from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
+from qserver.wire import asyncapi
 
 from . import examples, problems
 from .routing import Call, Empty, Reply, Route
@@ -42,6 +41,10 @@ _KEY: Final = {
         "422 idempotency_mismatch. Scope: token, method, path. Kept at least 2 hours, but for 401, 403, 429 and 5xx."
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+_OTHERWISE_GOOD: Final[dict[int, dict[str, Any]]] = {
+    201: {"description": "made"},
+    304: {"description": "what If-None-Match names still stands"},
 }
 _DESCRIPTION: Final = """\
 Queue management and instant evaluation for government service halls (政务服务大厅排队叫号与即时评价).
@@ -169,7 +172,9 @@ def _responses(route: Route, by_token: bool, schemas: Schemas) -> dict[str, Any]
     if example := examples.ANSWERS.get(route.key):
         content["example"] = example
     kind = "text/plain" if route.answer is str else "application/json"
-    good: dict[str, Any] = {"description": "done", "content": {kind: content}}
+    good: dict[str, Any] = {"description": "done"}
+    if route.answer is not None:
+        good["content"] = {kind: content}
     if route.method == "POST":
         good["headers"] = {
             "Idempotency-Replayed": {
@@ -178,6 +183,7 @@ def _responses(route: Route, by_token: bool, schemas: Schemas) -> dict[str, Any]
             }
         }
     found: dict[str, Any] = {str(route.status): good}
+    found |= {str(status): ({} if status == 304 else good) | _OTHERWISE_GOOD[status] for status in route.also}
     by_status: dict[int, list[str]] = {}
     for code in codes(route, by_token):
         by_status.setdefault(problems.STATUS[code], []).append(code)
@@ -232,16 +238,6 @@ def _tag(route: Route) -> str:
     return {"pair": "tokens", "pairings": "tokens", "t": "links"}.get(parts[0], parts[1] if parts[1:] else parts[0])
 
 
-def asyncapi() -> dict[str, Any] | None:
-    """The sockets' document, where the wire has one."""
-    try:
-        module = importlib.import_module("qserver.wire.asyncapi")
-    except ModuleNotFoundError:
-        return None
-    found: dict[str, Any] = module.document()
-    return found
-
-
 def routes(others: Sequence[Route]) -> tuple[Route, ...]:
     """The routes that serve both documents, about these routes and themselves; made when first asked for."""
     made: dict[str, bytes] = {}
@@ -249,10 +245,7 @@ def routes(others: Sequence[Route]) -> tuple[Route, ...]:
     def serve(name: str, make: Callable[[], Any]) -> Callable[[Call], Any]:
         async def handler(_: Call) -> Any:
             if name not in made:
-                found = make()
-                if found is None:
-                    raise Refusal("not_found", "there is no such document", what="document")
-                made[name] = msgspec.json.encode(found)
+                made[name] = msgspec.json.encode(make())
             return Reply(made[name])
 
         return handler
@@ -268,7 +261,7 @@ def routes(others: Sequence[Route]) -> tuple[Route, ...]:
         Route(
             "GET",
             "/asyncapi.json",
-            serve("asyncapi", asyncapi),
+            serve("asyncapi", asyncapi.document),
             answer=dict[str, Any],
             summary="The sockets' document (AsyncAPI 3)",
         ),

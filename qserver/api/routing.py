@@ -113,9 +113,9 @@ class Route:
     """One row of the interface; who may use it stands in `qserver.auth.roles.ACCESS` under `METHOD PATH`.
 
     `body`, `query`: msgspec types (Body's children, or any that forbids unknown fields); a body type whose fields all
-    have defaults may be left out by the client. `answer`: the type of the answer, for the documents. `codes`: refusals
-    beyond those every route may give. `bound`: largest body, bytes. `waits`: it may wait for something to happen, so
-    it does not count as work in flight.
+    have defaults may be left out by the client. `answer`: the type of the answer, for the documents, as are `also`,
+    other statuses of success (201, 304), and `codes`, refusals beyond those every route may give. `bound`: largest
+    body, bytes. `waits`: it may wait for something to happen, so it does not count as work in flight.
     """
 
     method: str
@@ -128,6 +128,7 @@ class Route:
     query: Any = None
     bound: int = 64 * 1024
     codes: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
     waits: bool = False
 
     @property
