@@ -137,8 +137,11 @@ async def pull(call: Call) -> Reply:
     """GET /api/v1/events/{group}"""
     feed, hall, name = _named(call)
     wanted: Pull = call.query
-    batch = await feed.pull(hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms)
-    form = accepted(call.request.headers.get("Accept", ""))
+    request = call.request
+    batch = await feed.pull(
+        hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms, lambda: request.transport is None
+    )
+    form = accepted(request.headers.get("Accept", ""))
     if form == MSGPACK:
         events = await _made(batch.events, cloudevents.as_msgpack)
         content = msgspec.msgpack.encode(_Encoded(events, batch.cursor, batch.lag, batch.truncated))

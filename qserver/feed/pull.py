@@ -30,6 +30,8 @@ LOST_TAIL_MS = 60_000
 """How long before a group's position a later generation may have begun; see `Groups.turns`."""
 PASS_AFTER = 1000
 """So many entries that are none of the group's are noted, so that the next pull need not read them again."""
+LOOK_S = 2.0
+"""How often it is looked whether who waits is still there."""
 _PAGE = 200
 """Least entries read at a time where only some are the group's own."""
 
@@ -107,10 +109,12 @@ class Feed:
         """Registers a group, whether it is new; one that stands keeps its position. Refused: validation."""
         return await self.groups.put(op, hall, name, from_start=from_start)
 
-    async def pull(self, hall: str, name: str, shard: Shard, most: int, wait_ms: int) -> Batch:
+    async def pull(
+        self, hall: str, name: str, shard: Shard, most: int, wait_ms: int, gone: Callable[[], bool] = bool
+    ) -> Batch:
         """At most `most` events after the group's position; waits up to `wait_ms` for the first.
 
-        Refused: not_found. Raises Unavailable.
+        `gone`: whether whoever asked has left, so that nobody need wait for it. Refused: not_found. Raises Unavailable.
         """
         if not wait_ms or self.watch.released:
             return await self._read(hall, name, shard, most)
@@ -118,8 +122,11 @@ class Feed:
         await self.watch.start()
         with self.watch.waiter(self.groups.partitions(hall), _wanted(hall, shard)) as waiter:
             batch = await self._read(hall, name, shard, most)
-            while not batch.events and not self.watch.released and await waiter.wait(until - time.monotonic()):
-                batch = await self._read(hall, name, shard, most)
+            while (
+                not batch.events and not self.watch.released and (left := until - time.monotonic()) > 0 and not gone()
+            ):
+                if await waiter.wait(min(left, LOOK_S)):
+                    batch = await self._read(hall, name, shard, most)
         return batch
 
     async def ack(self, op: Op, hall: str, name: str, text: str) -> tuple[str, bool]:
