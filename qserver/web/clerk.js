@@ -34,7 +34,7 @@ const queue = lists({ api, hall: me.hall, names, window: () => w, press, now: ()
 // ---- what is shown
 
 const buttons = new Map(COMMANDS.map((command) => [command.id,
-  el("button", { type: "button", id: `do-${command.id}`, onclick: () => run(command) })]));
+  el("button", { type: "button", id: `do-${command.id}`, disabled: true, onclick: () => run(command) })]));
 $("#commands").append(...buttons.values());
 $("#key-list").append(...COMMANDS.flatMap((command) =>
   [el("dt", {}, el("kbd", {}, command.key)), el("dd", {}, label(`do_${command.id}_key`))]));

@@ -54,6 +54,11 @@ export function ask(title, fields, yes, no) {
     form.addEventListener("submit", () => {
       answer = Object.fromEntries(new FormData(form));
     });
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.target.tagName !== "SELECT") return;
+      event.preventDefault(); // lists do not submit by themselves
+      form.requestSubmit();
+    });
     box.addEventListener("close", () => {
       box.remove();
       resolve(answer);

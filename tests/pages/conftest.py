@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, async_playwright
 
 from qserver.api.pages import files
+from tests.pages.stage import Hall, Screens
 
 CHROMIUM = "/usr/bin/chromium"
 UNITS = Path(__file__).parent / "units"
@@ -45,3 +47,21 @@ async def modules(chromium: Browser) -> AsyncIterator[Page]:
     await page.goto(f"{ORIGIN}/")
     yield page
     await context.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hall]:
+    """A hall served by a process of its own, for all tests of this folder."""
+    hall = Hall(tmp_path_factory.mktemp("hall"))
+    await hall.start()
+    yield hall
+    await hall.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def screens(chromium: Browser, hall: Hall) -> AsyncIterator[Screens]:
+    """Pages of that hall; windows are closed again and queues emptied afterwards."""
+    screens = Screens(chromium, hall)
+    yield screens
+    await screens.close()
+    await hall.clear()
