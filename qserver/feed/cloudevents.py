@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -49,7 +50,12 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def rfc3339(at_ms: int) -> str:
     """An instant, ms since the Unix epoch, as RFC 3339 in UTC with milliseconds."""
     seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # neighbours in a batch share their second, and formatting it is most of a conversion
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def data(event: Event) -> dict[str, Any]:
