@@ -1,0 +1,152 @@
+"""Looks for deadlines that have come and has the functions act on them.
+
+Every process sweeps every partition; a deadline is looked at again inside the function, so each is acted on exactly
+once, and no process needs to be the leader. What a deadline means is not known here.
+
+A partition is looked at when its next known deadline comes, and at every tick besides, because a command may have set
+an earlier one meanwhile. All partitions tick together, so that their questions leave in one write. The instants are
+the data server's: only differences between its own times are waited for, so this process's clock may be wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from qserver.domain.errors import Unavailable
+from qserver.store.store import Store
+
+TICK_S: Final = 0.1
+"""A deadline that was set less than this ahead is acted on at most this late."""
+LIMIT: Final = 500
+"""Deadlines fetched at once."""
+BATCH: Final = 100
+"""Deadlines acted on in one function; others' commands wait about 3 ms for it."""
+POISON_S: Final = 60.0
+"""A deadline whose function fails is left alone this long, so that it never stands before the others."""
+_RETRY_S: Final = (0.1, 0.2, 0.5, 1.0)
+_BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """Sweeps all partitions of a started store from `start` to `stop`. `tick_s`: see TICK_S."""
+
+    def __init__(self, store: Store, *, tick_s: float = TICK_S) -> None:
+        self.flagged = 0
+        self.errors = 0
+        self._store = store
+        self._tick_s = tick_s
+        self._tasks: list[asyncio.Task[None]] = []
+        self._poison: dict[str, float] = {}
+        self._away = False
+        self._late = [0] * (len(_BUCKETS_S) + 1)
+        self._late_s = 0.0
+
+    async def start(self) -> None:
+        """Begins to look."""
+        self._tasks = [
+            asyncio.create_task(self._run(partition), name=f"sweep {partition}")
+            for partition in range(self._store.partitions)
+        ]
+
+    async def stop(self) -> None:
+        """Stops looking; a function that is under way is not waited for, it happens or it does not."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _run(self, partition: int) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        known_ms = 0  # the next deadline as of the last look
+        while True:
+            try:
+                began = loop.time()
+                due = await self._store.due(partition, LIMIT + len(self._poison))
+                members = [member for member in due.members if not self._poisoned(member, began)]
+                if members:
+                    await self._act(members)
+                if 0 < known_ms <= due.now_ms:
+                    self._count_late((due.now_ms - known_ms) / 1000 + loop.time() - began)
+                if self._away:
+                    self._away = False
+                    log.info("deadlines can be swept again")
+                failures = 0
+                if len(members) >= LIMIT:  # there may be more that have come
+                    known_ms = due.now_ms
+                    continue
+                known_ms = due.next_ms
+                pause = self._tick_s - loop.time() % self._tick_s
+                if known_ms:
+                    pause = min(pause, max(0.001, (known_ms - due.now_ms) / 1000 - (loop.time() - began)))
+            except Unavailable as error:
+                if not self._away:
+                    self._away = True
+                    log.warning("deadlines cannot be swept", extra={"error": str(error)})
+                pause = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
+                failures += 1
+            except Exception:
+                self.errors += 1
+                log.exception("a partition cannot be swept", extra={"partition": partition})
+                pause = _RETRY_S[-1]
+            await asyncio.sleep(pause)
+
+    async def _act(self, members: Sequence[str]) -> None:
+        """Has the functions act on members of any halls; halls go at the same time."""
+        halls: dict[str, list[str]] = {}
+        for member in members:
+            halls.setdefault(member.split(" ", 2)[1], []).append(member)
+        await asyncio.gather(*(self._act_in(hall, own) for hall, own in halls.items()))
+
+    async def _act_in(self, hall: str, members: Sequence[str]) -> None:
+        for at in range(0, len(members), BATCH):
+            batch = members[at : at + BATCH]
+            try:
+                done = await self._store.sweep(hall, batch)
+                self.flagged += done
+            except Unavailable:
+                raise
+            except Exception:  # one of them breaks its function: find out which, and let the others pass
+                if len(batch) == 1:
+                    self.errors += 1
+                    self._poison[batch[0]] = asyncio.get_running_loop().time() + POISON_S
+                    log.exception("a deadline cannot be acted on", extra={"hall": hall, "member": batch[0]})
+                    continue
+                for member in batch:
+                    await self._act_in(hall, [member])
+
+    def _poisoned(self, member: str, now_s: float) -> bool:
+        until = self._poison.get(member)
+        if until is None:
+            return False
+        if until > now_s:
+            return True
+        del self._poison[member]
+        return False
+
+    def _count_late(self, seconds: float) -> None:
+        self._late[bisect_left(_BUCKETS_S, seconds)] += 1
+        self._late_s += seconds
+
+    def metrics(self) -> Iterator[str]:
+        """Prometheus lines."""
+        yield "# HELP qserver_sweep_flagged_total Deadlines this process acted on."
+        yield "# TYPE qserver_sweep_flagged_total counter"
+        yield f"qserver_sweep_flagged_total {self.flagged}"
+        yield "# HELP qserver_sweep_errors_total Looks and deadlines that failed though the server was there."
+        yield "# TYPE qserver_sweep_errors_total counter"
+        yield f"qserver_sweep_errors_total {self.errors}"
+        yield "# HELP qserver_sweep_late_seconds From the instant a known deadline came until all due then were done."
+        yield "# TYPE qserver_sweep_late_seconds histogram"
+        total = 0
+        for bound, count in zip((*map(str, _BUCKETS_S), "+Inf"), self._late, strict=True):
+            total += count
+            yield f'qserver_sweep_late_seconds_bucket{{le="{bound}"}} {total}'
+        yield f"qserver_sweep_late_seconds_sum {self._late_s:.6f}"
+        yield f"qserver_sweep_late_seconds_count {total}"
