@@ -13,9 +13,8 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
-from qserver.auth import secrets
 from qserver.auth.authenticator import Authenticator
-from qserver.auth.principal import NOBODY, Principal, holder
+from qserver.auth.principal import NOBODY, Principal
 from qserver.auth.roles import ACCESS, OPEN, SECRET, Access
 from qserver.domain.errors import Refusal, Unavailable
 from qserver.store.answers import Op
@@ -23,7 +22,8 @@ from qserver.store.store import Store
 
 from . import intake, problems, responses
 from .access_log import AccessLog
-from .limits import InFlight, Limits, Rate
+from .callers import Callers
+from .limits import InFlight, Limits
 from .metrics import Meter
 from .routing import Call, Reply, Route
 
@@ -88,8 +88,7 @@ class Frame:
         self._store = store
         self._auth = authenticator
         self._log = access_log
-        self._per_token = Rate(limits.per_token)
-        self._per_address = Rate(limits.per_address)
+        self._callers = Callers(store, authenticator, limits)
         self._in_flight = InFlight(limits.in_flight)
         self._root = Node()
         self.lost = Meter("any", "none")
@@ -169,30 +168,27 @@ class Frame:
             return problems.unavailable(error)
         except ConnectionError:
             raise  # the client is gone: aiohttp knows what to do
+        except msgspec.ValidationError:
+            return await self._not_ours(endpoint, known)
         except Exception:
             return problems.internal(endpoint.key)
 
     async def _run(
         self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request
     ) -> responses.Written:
-        access = endpoint.access
+        access, callers = endpoint.access, self._callers
         if access.roles is OPEN:
-            principal = NOBODY
-            if endpoint.api:
-                self._charge_address(request)
+            principal = callers.anyone(request) if endpoint.api else NOBODY
         elif access.roles is SECRET:
-            principal = self._holder(parts, request)
+            principal, parts["ticket"] = callers.holder(parts["secret"], request)
         else:
-            principal = self._cached(request) or await self._look_up(request)
-            if wait := self._per_token.take(principal.id, time.monotonic()):
-                raise Refusal("rate_limited", retry_after_s=wait)
+            principal = callers.known(request) or await callers.look_up(request)
             if not access.permits(principal, parts.get("hall", ""), parts.get("window", "")):
                 raise Refusal("forbidden")
         known.principal = principal
         for name, text in parts.items():
             parts[name] = intake.part(name, text)
-        hall = parts.get("hall", principal.hall if access.roles is SECRET else "")
-        known.hall = hall
+        hall = known.hall = parts.get("hall", principal.hall if access.roles is SECRET else "")
         content = await intake.body(request, endpoint.route.bound)
         if endpoint.exempt:
             return await self._work(endpoint, parts, request, known, content)
@@ -228,11 +224,8 @@ class Frame:
             return responses.answer(status, b"", "", headers)
         if not isinstance(content, bytes):
             content = _encode(content)
-        if value.keep and key:
-            kept = await self._store.keep(op, known.hall or None, status, content)
-            status, content = kept.value
-            if kept.replayed:
-                headers = _REPLAYED if headers is None else {**headers, **_REPLAYED}
+        if value.keep and key and (kept := await self._keep(known, status, content)) is not None:
+            return kept
         return responses.answer(status, content, value.content_type, headers)
 
     async def _refused(self, refusal: Refusal, known: Request) -> responses.Written:
@@ -241,53 +234,41 @@ class Frame:
         A function's refusal is kept by the function; then the store gives it back, and it is not a replay. What
         another request with the key was given before goes before what this one was about to be given.
         """
-        op, code = known.op, refusal.code
-        if not op.key or refusal.replayed or code not in problems.KEPT or code == "idempotency_mismatch":
+        code = refusal.code
+        if not known.op.key or refusal.replayed or code not in problems.KEPT or code == "idempotency_mismatch":
             return problems.refused(refusal)
         body = problems.document(code, refusal.detail, refusal.data)
         try:
-            (status, kept), replayed = await self._store.keep(op, known.hall or None, problems.STATUS[code], body)
+            return await self._keep(known, problems.STATUS[code], body) or problems.refused(refusal)
         except Refusal as before:
             before.replayed = before.code not in (code, "idempotency_mismatch")
             return problems.refused(before)
         except Unavailable as error:
             return problems.unavailable(error)
-        content_type = responses.JSON if status < 400 else responses.PROBLEM
-        return responses.answer(status, kept, content_type, _REPLAYED if replayed else None)
 
-    # Who asks
-
-    def _cached(self, request: web.Request) -> Principal | None:
-        header = request.headers.get(hdrs.AUTHORIZATION)
-        return self._auth.cached(header[7:]) if header and header.startswith("Bearer ") else None
-
-    async def _look_up(self, request: web.Request) -> Principal:
-        """A token that memory does not know. Guesses are charged to their address before anybody is asked."""
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            self._charge_address(request)
-            raise Refusal("unauthorized")
-        if not self._auth.is_own(token):
-            self._charge_address(request)
-            return await self._auth.authenticate(token)
+    async def _keep(self, known: Request, status: int, body: bytes) -> responses.Written | None:
+        """This answer, or the one kept under the request's key before it; None when that one is a function's, which
+        only the command itself can give again.
+        """
         try:
-            return await self._auth.authenticate(token)
-        except Refusal:
-            self._charge_address(request)
-            raise
+            (status, body), replayed = await self._store.keep(known.op, known.hall or None, status, body)
+        except (AttributeError, ValueError):
+            return None
+        if not isinstance(status, int):
+            return None
+        content_type = responses.JSON if status < 400 else responses.PROBLEM
+        return responses.answer(status, body, content_type, _REPLAYED if replayed else None)
 
-    def _holder(self, parts: dict[str, str], request: web.Request) -> Principal:
-        found = secrets.read_ticket_secret(self._store.server_key, parts["secret"])
-        if found is None:
-            self._charge_address(request)
-            raise Refusal("not_found", what="ticket")
-        hall, parts["ticket"] = found
-        principal = holder(hall, parts["ticket"])
-        if wait := self._per_token.take(principal.id, time.monotonic()):
-            raise Refusal("rate_limited", retry_after_s=wait)
-        return principal
-
-    def _charge_address(self, request: web.Request) -> None:
-        if wait := self._per_address.take(request.remote or "", time.monotonic()):
-            raise Refusal("rate_limited", retry_after_s=wait)
+    async def _not_ours(self, endpoint: Endpoint, known: Request) -> responses.Written:
+        """A command gave an answer that is none of its own: the frame's, when it had refused under this key before
+        the command was reached, and would not now. That one is given again; anything else is a mistake.
+        """
+        made = problems.internal(endpoint.key)
+        if not known.op.key:
+            return made
+        try:
+            return await self._keep(known, made.status, made.content) or made
+        except Refusal as before:
+            return problems.refused(before)
+        except Unavailable as error:
+            return problems.unavailable(error)

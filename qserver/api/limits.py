@@ -43,13 +43,6 @@ class Rate:
             self._sweep(now_s)
         return 0
 
-    def exhausted(self, account: str, now_s: float) -> int:
-        """As `take`, without taking."""
-        if not self._cost:
-            return 0
-        over = self._paid.get(account, 0.0) + self._cost - now_s - self._burst
-        return math.ceil(over) if over > 1e-9 else 0
-
     def _sweep(self, now_s: float) -> None:
         """Forgets who owes nothing; should everybody owe, the earliest half is forgiven rather than memory filled."""
         self._paid = {account: paid for account, paid in self._paid.items() if paid > now_s}

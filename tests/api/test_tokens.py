@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from qserver.auth import secrets
@@ -151,3 +152,23 @@ async def test_a_supervisor_hands_out_nothing_above_itself(api: Api, role: str) 
     await api.store.configure(SYSTEM, small_hall("h2"))
     answer = await api.ask("POST", "/api/v1/pairings", {"role": "guide", "hall": "h2"}, by=Role.SUPERVISOR)
     assert answer.code == "forbidden"
+
+
+async def test_a_refusal_kept_before_the_command_was_reached_stands(api: Api) -> None:
+    wanted = {"role": "guide", "hall": "h2"}
+    refused = await api.ask("POST", TOKENS, wanted, key="k")
+    assert refused.code == "not_found"
+    await api.store.configure(SYSTEM, small_hall("h2"))
+    again = await api.ask("POST", TOKENS, wanted, key="k")
+    assert (again.status, again.content, again.code, again.replayed) == (404, refused.content, "not_found", True)
+    assert (await api.ask("POST", TOKENS, wanted, key="new")).status == 201
+
+
+async def test_a_check_that_would_fail_now_does_not_hide_a_token_given_before(api: Api) -> None:
+    wanted = {"role": "pad", "hall": "h1", "window": "w3"}
+    made = await api.ask("POST", TOKENS, wanted, key="k")
+    smaller = small_hall()
+    await api.store.configure(SYSTEM, msgspec.structs.replace(smaller, windows=smaller.windows[:2]))
+    assert made.status == 201
+    assert (await api.ask("POST", TOKENS, wanted, key="k")).code == "no_such_window"
+    assert (await api.ask("GET", f"{HALL}/board", by=made.json["token"])).status == 200
