@@ -79,6 +79,7 @@ function toggle(id) {
   chosen = chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id];
   draw();
   document.getElementById(`tile-${id}`)?.focus();
+  refresh(); // what is confirmed should be as it is now
 }
 
 function drawOrder() {

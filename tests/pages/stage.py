@@ -113,7 +113,6 @@ class Hall:
         number: str = issued["ticket"]["no"]
         return number
 
-
     async def clear(self) -> None:
         """Empties windows and queues, so that the next test finds the hall as it was."""
         for window in (await self.ask("GET", f"{H}/windows"))["windows"]:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.pages.stage import Hall, H, Screens
+from tests.pages.stage import H, Hall, Screens
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
