@@ -14,7 +14,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from . import calendar
+from . import calendar, holidays, profiles
+
+TERMS = ("verify", "rectify", "revisit", "decide", "appeal")
+"""Terms of `[reviews]`, without their `_within`."""
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
 """Identifier of a hall, a service, a window or a priority."""
@@ -91,18 +94,25 @@ class Overtime(_Strict, frozen=True, kw_only=True):
 
 
 class Reviews(_Strict, frozen=True, kw_only=True):
-    """Terms of the follow-up of a negative review."""
+    """Terms of the follow-up of a negative review; an appeal comes within `appeal_within` of its opening."""
 
     verify_within: Term = "1wd"
     rectify_within: Term = "5wd"
     revisit_within: Term = "15wd"
+    decide_within: Term = "5wd"
+    appeal_within: Term = "15wd"
 
 
 class CalendarRef(_Strict, frozen=True, kw_only=True):
-    """Which holiday calendar working days follow; `file` adds or overrides days (`YYYY-MM-DD = true|false`)."""
+    """Which holidays working days follow: `china`, `weekdays` or a country's ISO code; "" = by the zone.
 
-    name: Name = ""
-    file: str = ""
+    `days` adds or overrides days (`YYYY-MM-DD` -> whether people work). `file` names a TOML file of such days beside
+    the hall's own; `load` puts them into `days`, where those given there already go first.
+    """
+
+    name: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    file: Annotated[str, msgspec.Meta(max_length=300)] = ""
+    days: Annotated[dict[str, bool], msgspec.Meta(max_length=2000)] = {}
 
 
 class Hall(_Strict, frozen=True, kw_only=True):
@@ -113,6 +123,8 @@ class Hall(_Strict, frozen=True, kw_only=True):
     windows: Annotated[list[Window], msgspec.Meta(max_length=400)]
     name: Name = ""
     name_en: Name = ""
+    profile: Name = ""
+    """The provincial rules that stand where `rating` and `reviews` say nothing."""
     time_zone: Annotated[str, msgspec.Meta(max_length=64)] = "Asia/Shanghai"
     day_starts: Clock = "04:00"
     priorities: Annotated[list[Priority], msgspec.Meta(max_length=50)] = []
@@ -141,6 +153,10 @@ class HallError(ValueError):
 
 def parse(data: object) -> Hall:
     """A checked, completed definition (names default to ids) from decoded TOML or JSON. Raises HallError."""
+    try:
+        data = profiles.applied(data)
+    except ValueError as error:
+        raise HallError([("$.profile", str(error))]) from error
     try:
         hall = msgspec.convert(data, Hall)
     except msgspec.ValidationError as error:
@@ -181,6 +197,11 @@ def _mistakes(hall: Hall) -> Any:
         calendar.zone(hall.time_zone)
     except ValueError as error:
         yield "$.time_zone", str(error)
+    own = hall.calendar
+    for field, what in holidays.mistakes(own.name, hall.time_zone, own.file, own.days):
+        yield f"$.calendar.{field}", what
+    if (hall.rating.default_level is None) != (hall.rating.default_after is None):
+        yield "$.rating.default_level", "a default level and default_after come together"
     for level in hall.rating.reasons:
         if level not in {"1", "2", "3", "4", "5"}:
             yield "$.rating.reasons", f"{level!r} is not a level 1..5"
@@ -193,13 +214,13 @@ def load(path: Path) -> list[Hall]:
     """
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     if "halls" not in data:
-        return [parse(data)]
+        return [parse(_with_days(data, path))]
     if set(data) != {"halls"} or not isinstance(data["halls"], list):
         raise HallError([("$", "a file with [[halls]] holds nothing else")])
     halls, mistakes = [], []
     for n, one in enumerate(data["halls"]):
         try:
-            halls.append(parse(one))
+            halls.append(parse(_with_days(one, path)))
         except HallError as error:
             mistakes += [(path.replace("$", f"$.halls[{n}]", 1), what) for path, what in error.mistakes]
     ids = [hall.id for hall in halls]
@@ -207,6 +228,19 @@ def load(path: Path) -> list[Hall]:
     if mistakes:
         raise HallError(mistakes)
     return halls
+
+
+def _with_days(data: Any, path: Path) -> Any:
+    """The definition with the days of its calendar's file, which lies beside the definition's."""
+    own = data.get("calendar") if isinstance(data, dict) else None
+    if not isinstance(own, dict) or not isinstance(own.get("file"), str) or not own["file"]:
+        return data
+    try:
+        read = holidays.read_days(path.parent / own["file"])
+    except (OSError, ValueError) as error:
+        raise HallError([("$.calendar.file", str(error))]) from error
+    days = own.get("days", {})
+    return data | {"calendar": own | {"days": read | days if isinstance(days, dict) else days}}
 
 
 def ms(seconds: float | None) -> int:
@@ -245,12 +279,19 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
     """The definition as the function library reads it: durations in ms, times of day in ms after midnight.
 
     Absent limits are 0, absent texts ''; maps and lists only, so that it packs as MessagePack. Terms are
-    `[amount, unit]`. `exceptions` are the calendar's days that differ from Monday-to-Friday.
+    `[amount, unit]`. `exceptions` are the days that differ from Monday-to-Friday; None = those of the hall's calendar.
     """
+    own = hall.calendar
+    if exceptions is None:
+        exceptions = holidays.exceptions(own.name, hall.time_zone, own.days)
+
+    def span(term: str | None) -> list[Any]:
+        return list(calendar.parse_span(term)) if term else [0, "ms"]
+
     return {
         "zone": [list(pair) for pair in calendar.zone_offsets(hall.time_zone)],
         "starts": calendar.clock_ms(hall.day_starts),
-        "workdays": exceptions or {},
+        "workdays": exceptions,
         "service_order": [s.id for s in hall.services],
         "window_order": [w.id for w in hall.windows],
         "services": {
@@ -258,6 +299,7 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
                 "prefix": s.prefix,
                 "wait": ms(s.wait_limit_s),
                 "limit": ms(s.service_limit_s),
+                "case": span(s.case_limit),
                 "quota": -1 if s.daily_quota is None else s.daily_quota,
                 "opens": calendar.clock_ms(s.opens) if s.opens else 0,
                 "closes": calendar.clock_ms(s.closes) if s.closes else calendar.DAY_MS,
@@ -279,7 +321,13 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
             "max_returns": hall.calls.max_returns,
             "miss_after": ms(hall.calls.miss_after_s),
         },
-        "rating": {"window": ms(hall.rating.window_s), "late": list(calendar.parse_span(hall.rating.late_within))},
+        "rating": {
+            "window": ms(hall.rating.window_s),
+            "late": span(hall.rating.late_within),
+            "default": hall.rating.default_level or 0,
+            "default_after": span(hall.rating.default_after),
+        },
         "overtime": {"warn_at": hall.overtime.warn_at, "wait_review": hall.overtime.wait_review},
-        "verify": list(calendar.parse_span(hall.reviews.verify_within)),
+        "verify": span(hall.reviews.verify_within),
+        "reviews": {term: span(getattr(hall.reviews, f"{term}_within")) for term in TERMS},
     }

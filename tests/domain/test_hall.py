@@ -213,6 +213,7 @@ def test_the_compiled_rules_pack_without_nothing() -> None:
         "prefix": "A",
         "wait": 0,
         "limit": 0,
+        "case": [0, "ms"],
         "quota": -1,
         "opens": 0,
         "closes": 86_400_000,
