@@ -36,8 +36,11 @@ def test_arrivals_are_in_order_within_the_day_and_within_the_quota() -> None:
 
 def test_work_and_windows_are_in_balance() -> None:
     both = halls.parse(
-        {"id": "h", "services": [{"id": "a", "prefix": "A"}], "windows": [{"id": f"w{n}", "services": ["a"]}
-                                                                      for n in range(40)]}
+        {
+            "id": "h",
+            "services": [{"id": "a", "prefix": "A"}],
+            "windows": [{"id": f"w{n}", "services": ["a"]} for n in range(40)],
+        }
     )
     arrivals = day.generated([both], 3).arrivals
     asked = sum(one.service_s for one in arrivals)

@@ -47,7 +47,9 @@ def test_a_day_of_two_halls(tmp_path: Path, both: list[halls.Hall]) -> None:
 def test_without_a_file_of_windows_all_are_open_from_the_first_arrival(tmp_path: Path, both: list[halls.Hall]) -> None:
     day = trace.read(write(tmp_path, "5,a,,30,\n"), both)
     assert [(c.at_s, c.window, c.services) for c in day.changes] == [
-        (5, "w1", ("a", "b")), (5, "w2", ("b",)), (5, "x1", ("c",)),
+        (5, "w1", ("a", "b")),
+        (5, "w2", ("b",)),
+        (5, "x1", ("c",)),
     ]
     assert day.arrivals[0].priority == "normal"
 
@@ -87,7 +89,10 @@ def test_all_mistakes_of_both_files_come_at_once(tmp_path: Path, both: list[hall
     with pytest.raises(trace.TraceError) as caught:
         trace.read(write(tmp_path, "5,z,,x,\n6,y,,1,\n", "0,w8,\n"), both)
     assert [(file, line) for file, line, _ in caught.value.mistakes] == [
-        ("day.csv", 2), ("day.csv", 2), ("day.csv", 3), ("day.windows.csv", 2),
+        ("day.csv", 2),
+        ("day.csv", 2),
+        ("day.csv", 3),
+        ("day.windows.csv", 2),
     ]
 
 

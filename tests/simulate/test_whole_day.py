@@ -156,14 +156,12 @@ async def test_a_broken_promise_is_found(files: Path, server: OwnServer) -> None
         async def meddle() -> None:
             display = Display(server.url, server.token, "north")
             watching = asyncio.ensure_future(display.run())
-            while not display.events:
+            while not display.calls:
                 await display.changed()
             watching.cancel()
             await world.post(server.token, "/api/v1/halls/north/tickets", {"service": "b"}, dict[str, Any])
 
         day = trace.read(files, definitions)
-        played, _ = await asyncio.gather(
-            play(day, server.url, server.token, speed=300, displays=1, seed=1), meddle()
-        )
-    assert not played.held
+        played, _ = await asyncio.gather(play(day, server.url, server.token, speed=300, displays=1, seed=1), meddle())
+    assert not played.held, played.summary
     assert "1 in the feed, never acknowledged" in played.summary
