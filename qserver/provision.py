@@ -25,7 +25,7 @@ from qserver.store.store import Store
 from .config import Settings
 
 ADMIN = "admin"
-"""The id of the first admin token."""
+"""The id of the admin token that is set; one that is made has an id that begins so."""
 TOKEN_FILE = "admin-token"
 """Where in the data directory an admin token that was made here is kept, for the commands on this machine."""
 SHORT_TOKEN = 16
@@ -48,31 +48,29 @@ class Screen(NamedTuple):
 
 
 async def admin_token(store: Store, settings: Settings) -> str:
-    """See that there is an admin token; answers its text when it was made just now, else "".
+    """See that there is an admin token; answers its text when one was made just now, else "".
 
-    One that is set (QSERVER_ADMIN_TOKEN) replaces an older first token. A revoked one is never brought back.
+    One that is set (QSERVER_ADMIN_TOKEN) holds from then on, instead of the one that was set before. Otherwise one is
+    made when there is none, each with a text of its own: a revoked one never comes back.
     """
-    given = settings.admin_token
-    kept = settings.directory / TOKEN_FILE
-    present = next((record for record in await store.tokens() if record.id == ADMIN), None)
+    given, present = settings.admin_token, await store.tokens()
     if given:
         if len(given) < SHORT_TOKEN:
             log.warning(
                 "the admin token that is set is short; take a long random one", extra={"characters": len(given)}
             )
         digest = secrets.digest(given)
-        if present is not None and present.digest == digest:
-            if present.revoked_ms:
-                log.warning("the admin token that is set was revoked; set another one")
-            return ""
-        await store.create_token(SYSTEM, token_id=ADMIN, role=Role.ADMIN, name="QSERVER_ADMIN_TOKEN", digest=digest)
-        kept.unlink(missing_ok=True)  # what stands there no longer holds
+        if not any(record.digest == digest for record in present):
+            await store.create_token(SYSTEM, token_id=ADMIN, role=Role.ADMIN, name="QSERVER_ADMIN_TOKEN", digest=digest)
         return ""
-    if present is not None:
+    if any(record.role == Role.ADMIN and not record.hall and not record.expires_ms for record in present):
         return ""
-    text = secrets.token_text(store.server_key, ADMIN)
-    await store.create_token(SYSTEM, token_id=ADMIN, role=Role.ADMIN, name="first start", digest=secrets.digest(text))
-    keep_token(kept, text)
+    token_id = f"{ADMIN}-{random.token_hex(3)}"
+    text = secrets.token_text(store.server_key, token_id)
+    await store.create_token(
+        SYSTEM, token_id=token_id, role=Role.ADMIN, name="first start", digest=secrets.digest(text)
+    )
+    keep_token(settings.directory / TOKEN_FILE, text)
     return text
 
 

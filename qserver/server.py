@@ -79,7 +79,7 @@ class Server:
                 self._workers = workers
                 self._open.push_async_callback(workers.stop)
         except BaseException:
-            await self.stop()
+            await self._open.aclose()
             raise
         log.info("serving", extra={"url": self.url, "workers": settings.workers})
         return Started(self.url, admin_token, [(screen, self.url + link) for screen, link in links])
