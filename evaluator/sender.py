@@ -1,0 +1,142 @@
+"""Brings the spool's ratings to the server: batches over HTTP, repeated until each has its answer.
+
+A rating leaves the spool only by the server's word on it. A batch that the server does not take as a whole is sent one
+by one, so that one broken rating does not hold up the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from .clocks import Clocks
+from .spool import BATCH, Result, Spool
+
+_log = logging.getLogger(__name__)
+EVERY_S = 10.0
+FIRST_WAIT_S = 30.0
+"""How long to wait for the socket before sending without it: it tells the time, by which old ratings get their age."""
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+_TIMEOUT = aiohttp.ClientTimeout(total=15)
+_BROKEN = frozenset({400, 413, 422})
+"""Answers that say that what was sent cannot be taken, now or later."""
+_DENIED = frozenset({401, 403})
+
+
+class _Item(msgspec.Struct, frozen=True):
+    rid: str
+    status: str
+    code: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    results: list[_Item]
+    now_ms: int
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str = ""
+
+
+class Sender:
+    """One pad's way to the server. `problem`: why ratings are not taken now, "" when they are."""
+
+    def __init__(self, url: str, token: str, hall: str, spool: Spool, clocks: Clocks) -> None:
+        self._url = f"{http_url(url)}/api/v1/halls/{hall}/ratings"
+        self._token = token
+        self._spool = spool
+        self._clocks = clocks
+        self._wake = asyncio.Event()
+        self._most = BATCH
+        self._failures = 0
+        self.problem = ""
+        self.sent = 0
+
+    def wake(self) -> None:
+        """There is something to send, or the way is free again."""
+        self._failures = 0
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        await self._woken(FIRST_WAIT_S)
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            while True:
+                self._wake.clear()
+                pause_s = await self.once(session)
+                if pause_s:
+                    await self._woken(pause_s)
+
+    async def _woken(self, at_most_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._wake.wait()
+
+    async def once(self, session: aiohttp.ClientSession) -> float:
+        """Sends one batch; answers when to come again, seconds, 0 = at once."""
+        items = self._spool.batch(self._clocks.read(), self._most)
+        if not items:
+            return EVERY_S
+        try:
+            async with session.post(
+                self._url, json={"items": items}, headers={"Authorization": f"Bearer {self._token}"}
+            ) as answer:
+                status, body = answer.status, await answer.read()
+                retry_after = answer.headers.get("Retry-After", "")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return self._later(f"no answer: {type(error).__name__}")
+        if status == 200:
+            return self._take(body, items)
+        if status in _BROKEN:
+            return self._broken(body, items)
+        if status in _DENIED:
+            return self._later(f"refused: {status}", BACKOFF_S[-1])
+        return self._later(f"answer {status}", float(retry_after) if retry_after.isdigit() else 0.0)
+
+    def _take(self, body: bytes, items: list[dict[str, Any]]) -> float:
+        try:
+            answer = msgspec.json.decode(body, type=_Answer)
+        except msgspec.MsgspecError:
+            return self._later("an answer that is none")
+        self._clocks.heard(answer.now_ms)
+        done = self._spool.settle(Result(item.rid, item.status, item.code) for item in answer.results)
+        self.sent += done
+        if not done:
+            return self._later("the server asks for patience")
+        self._failures, self.problem = 0, ""
+        self._most = BATCH
+        return 0.0
+
+    def _broken(self, body: bytes, items: list[dict[str, Any]]) -> float:
+        if len(items) > 1:
+            self._most = 1
+            return 0.0
+        try:
+            code = msgspec.json.decode(body, type=_Problem).code
+        except msgspec.MsgspecError:
+            return self._later("a refusal that is none of the server's")
+        self._spool.settle([Result(items[0]["rid"], "rejected", code)])
+        return 0.0
+
+    def _later(self, why: str, least_s: float = 0.0) -> float:
+        if why != self.problem:
+            _log.warning("ratings wait: %s", why)
+        self.problem = why
+        pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        return max(least_s, pause_s * random.uniform(0.5, 1.0))
+
+
+def http_url(url: str) -> str:
+    """`http://host:port` of a server's address, however it is written. Raises ValueError."""
+    scheme, found, rest = url.partition("://")
+    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    if not found or scheme not in ("http", "https") or not rest.strip("/"):
+        raise ValueError(f"{url}: an address begins with http:// or https://")
+    return f"{scheme}://{rest.split('/')[0]}"
