@@ -147,7 +147,7 @@ async def test_a_quiet_hall_is_borrowed_and_one_at_work_left_alone(files: Path, 
 
 
 async def test_a_broken_promise_is_found(files: Path, server: OwnServer) -> None:
-    """Somebody else takes a ticket in the middle of the day: the feed has an issue that none of ours acknowledged."""
+    """Somebody else opens a window in the middle of the day: the feed has a change that none of ours acknowledged."""
     definitions = halls.load(files.with_suffix(".toml"))
     async with World(server.url, Record(), "meddler") as world:
         for hall in definitions:
@@ -159,9 +159,9 @@ async def test_a_broken_promise_is_found(files: Path, server: OwnServer) -> None
             while not display.calls:
                 await display.changed()
             watching.cancel()
-            await world.post(server.token, "/api/v1/halls/north/tickets", {"service": "b"}, dict[str, Any])
+            await world.post(server.token, "/api/v1/halls/north/windows/w2/open", {}, dict[str, Any])
 
         day = trace.read(files, definitions)
         played, _ = await asyncio.gather(play(day, server.url, server.token, speed=300, displays=1, seed=1), meddle())
     assert not played.held, played.summary
-    assert "1 in the feed, never acknowledged" in played.summary
+    assert "window.opened w2: 1 in the feed, never acknowledged" in played.summary
