@@ -84,9 +84,7 @@ def calls(record: Record, by_hall: Mapping[str, Sequence[FeedEvent]]) -> Check:
 
 
 _EVENTS = {f"ticket.{move.event}": move for move in MOVES.values()}
-_LEAVES_WINDOW = {
-    f"ticket.{event}" for event in ("finished", "missed", "held", "transferred", "cancelled", "expired")
-}
+_LEAVES_WINDOW = {f"ticket.{event}" for event in ("finished", "missed", "held", "transferred", "cancelled", "expired")}
 
 
 def _follow(events: Sequence[FeedEvent]) -> list[str]:
@@ -138,8 +136,9 @@ def boards(record: Record) -> Check:
         missing = [call for call in of_hall[board.hall] if call not in board.shown and call not in board.listed]
         listed += sum(call not in board.shown for call in of_hall[board.hall]) - len(missing)
         broken += [f"{board.hall} {board.device}: never showed {no} (call {n})" for no, n in missing]
-        broken += [f"{board.hall} {board.device}: {no} (call {n}) came {k + 1} times"
-                   for (no, n), k in board.twice.items()]
+        broken += [
+            f"{board.hall} {board.device}: {no} (call {n}) came {k + 1} times" for (no, n), k in board.twice.items()
+        ]
     watched = {board.hall for board in record.boards}
     broken += [f"{hall}: no board" for hall in of_hall if hall not in watched]
     through = f", {listed} through a snapshot" if listed else ""

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from .trace import Arrival
 
-WALK_S = (10.0, 30.0)
-"""From the call to the window, seconds."""
+WALK_S = (5.0, 25.0)
+"""From the call to the window, seconds. Together with the pauses below some 20 s pass between two services, which is
+what brings queues of recorded days nearest to those that were counted there."""
 UNHEARD = 0.03
 """Share of people who come only when called a second time."""
 RECALL_AFTER_S = 15.0

@@ -40,16 +40,39 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--url", help="已运行的服务器 a running server, token in QSERVER_ADMIN_TOKEN; 缺省自启 otherwise its own"
     )
-    found.add_argument("--trace", type=Path, metavar="FILE.csv",
-                       help="实录的一天 a recorded day, STEM.windows.csv beside it; 缺省随机生成 otherwise generated")
-    found.add_argument("--hall", type=Path, metavar="FILE.toml",
-                       help="大厅定义 the day's halls; 缺省 otherwise STEM.toml beside the trace, or the demo hall")
-    found.add_argument("--speed", type=_positive, default=SPEED, metavar="X",
-                       help=f"快多少倍，时限同比缩短 how much faster; limits shrink with it (default {SPEED:g})")
-    found.add_argument("--displays", type=_count, default=DISPLAYS, metavar="N",
-                       help=f"综合屏数，每厅至少一块 boards, at least one per hall (default {DISPLAYS})")
-    found.add_argument("--seed", type=int, default=1, metavar="N",
-                       help="随机种子，同种子同一天 the same seed gives the same day (default 1)")
+    found.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE.csv",
+        help="实录的一天 a recorded day, STEM.windows.csv beside it; 缺省随机生成 otherwise generated",
+    )
+    found.add_argument(
+        "--hall",
+        type=Path,
+        metavar="FILE.toml",
+        help="大厅定义 the day's halls; 缺省 otherwise STEM.toml beside the trace, or the demo hall",
+    )
+    found.add_argument(
+        "--speed",
+        type=_positive,
+        default=SPEED,
+        metavar="X",
+        help=f"快多少倍，时限同比缩短 how much faster; limits shrink with it (default {SPEED:g})",
+    )
+    found.add_argument(
+        "--displays",
+        type=_count,
+        default=DISPLAYS,
+        metavar="N",
+        help=f"综合屏数，每厅至少一块 boards, at least one per hall (default {DISPLAYS})",
+    )
+    found.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="随机种子，同种子同一天 the same seed gives the same day (default 1)",
+    )
     return found
 
 

@@ -122,10 +122,16 @@ def summary(record: Record, checks: Sequence[Check], *, speed: float, source: st
         ("取号 tickets", f"{n['tickets']} issued ({f['tickets_per_s']:.1f}/s), {n['finished']} finished"),
         ("叫号 calls", f"{n['calls']} calls, {n['recalls']} recalls"),
         ("过号 missed", f"{n['missed']} missed, {n['returned']} returned"),
-        ("离开 left", f"{n['walked_out']} ran out of patience, {n['left_over']} sent home at closing, "
-                      f"{n['cancelled']} cancelled in all"),
-        ("等候 wait", f"p50 {f['wait_p50_s']:.0f} s, p99 {f['wait_p99_s']:.0f} s of the day; "
-                      f"{n['overtime_wait']} over their limit"),
+        (
+            "离开 left",
+            f"{n['walked_out']} ran out of patience, {n['left_over']} sent home at closing, "
+            f"{n['cancelled']} cancelled in all",
+        ),
+        (
+            "等候 wait",
+            f"p50 {f['wait_p50_s']:.0f} s, p99 {f['wait_p99_s']:.0f} s of the day; "
+            f"{n['overtime_wait']} over their limit",
+        ),
         ("超时 overtime", f"{n['overtime_service']} services over their limit, {n['reviews']} reviews opened"),
         ("评价 ratings", f"{n['ratings']} generated ({stars})"),
         ("按键到屏 press to screen", f"since recorded: {recorded}"),
@@ -134,9 +140,12 @@ def summary(record: Record, checks: Sequence[Check], *, speed: float, source: st
         ("", f"{n['retries']} sent again, {n['replayed']} answers replayed"),
         ("事件 feed", f"{n['events']} events, {record.redelivered} delivered again"),
         ("", f"arrival: {spread(record.feed_late_ms)}"),
-        ("屏 boards", f"{len(boards)} boards, {sum(b.events for b in boards)} events, "
-                      f"{sum(b.snapshots for b in boards)} snapshots, {sum(b.connects for b in boards)} connections, "
-                      f"{sum(b.resyncs for b in boards)} resyncs"),
+        (
+            "屏 boards",
+            f"{len(boards)} boards, {sum(b.events for b in boards)} events, "
+            f"{sum(b.snapshots for b in boards)} snapshots, {sum(b.connects for b in boards)} connections, "
+            f"{sum(b.resyncs for b in boards)} resyncs",
+        ),
         ("时钟 lag", f"arrivals behind the day's clock: {spread(record.lag_ms)}"),
     ]
     lines = [f"{label:<{_room(label)}} {text}" for label, text in rows]
@@ -151,7 +160,8 @@ def summary(record: Record, checks: Sequence[Check], *, speed: float, source: st
     held = sum(check.held for check in checks)
     lines.append("")
     lines.append(
-        f"全部承诺兑现 all {held} promises held" if held == len(checks)
+        f"全部承诺兑现 all {held} promises held"
+        if held == len(checks)
         else f"承诺未兑现 {len(checks) - held} of {len(checks)} promises broken"
     )
     return "\n".join(lines)

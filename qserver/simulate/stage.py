@@ -158,4 +158,3 @@ class Stage:
             await self._world.delete(self._admin, f"/api/v1/tokens/{token_id}")
         for hall, own in self._before.items():
             await self._world.put(self._admin, f"/api/v1/halls/{hall}", own, msgspec.Raw)
-
