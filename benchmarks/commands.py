@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from .common import cores, figure, latencies, median, options, run
+from .common import cores, cpu_s, figure, latencies, median, options, run
 from .load import Pool, Run, request
 from .product import Floor, Product, hall
 
@@ -36,23 +37,32 @@ class Place:
     service: str
 
 
+class Spent(NamedTuple):
+    """CPU time, s: of all processes measured, and of the data server among them."""
+
+    all_s: float
+    data_s: float = 0.0
+
+
 @dataclass
 class Cost:
     """Rounds of one command."""
 
     per_s: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
+    data_us: list[float] = field(default_factory=list)
     spent_ns: list[int] = field(default_factory=list)
 
-    def add(self, ran: Run, cpu_s: float) -> None:
+    def add(self, ran: Run, spent: Spent) -> None:
         """One round."""
         self.per_s.append(ran.good / ran.seconds)
-        self.cpu_us.append(cpu_s / ran.good * 1e6)
+        self.cpu_us.append(spent.all_s / ran.good * 1e6)
+        self.data_us.append(spent.data_s / ran.good * 1e6)
         self.spent_ns += ran.spent_ns
 
 
 class Day:
-    """Makes the requests of whole visits: every place issues, calls, starts, finishes and rates, all of them in step."""
+    """Makes the requests of whole visits: every place issues, calls, starts, finishes and rates, all in step."""
 
     def __init__(self, places: list[Place]) -> None:
         self.places = places
@@ -108,23 +118,24 @@ async def furnish(product: Product, pool: Pool, halls: int, windows: int) -> lis
     return places
 
 
-async def visits(product: Product, pool: Pool, day: Day, keyed: bool, times: int) -> dict[str, tuple[Run, float]]:
-    """Whole visits at every place, `times` over: what each command came to, and its CPU time, s."""
-    found: dict[str, tuple[Run, float]] = {}
+async def visits(product: Product, pool: Pool, day: Day, keyed: bool, times: int) -> dict[str, tuple[Run, Spent]]:
+    """Whole visits at every place, `times` over: what each command came to, and what it cost."""
+    found: dict[str, tuple[Run, Spent]] = {}
+    server, data = [product.pid], [product.data_pid]
     for _ in range(times):
         for command in COMMANDS:
             requests = day.requests(command, keyed)
-            before = product.cpu_s()
+            server_s, data_s = cpu_s(server), cpu_s(data)
             ran = (await pool.closed(requests)).must_be_good()
-            spent = product.cpu_s() - before
+            server_s, data_s = cpu_s(server) - server_s, cpu_s(data) - data_s
             day.heard(command, ran)
             if command in found:
-                sofar, cpu = found[command]
+                sofar, spent = found[command]
                 ran.seconds += sofar.seconds
                 ran.statuses += sofar.statuses
                 ran.spent_ns += sofar.spent_ns
-                spent += cpu
-            found[command] = ran, spent
+                server_s, data_s = server_s + spent.all_s - spent.data_s, data_s + spent.data_s
+            found[command] = ran, Spent(server_s + data_s, data_s)
     return found
 
 
@@ -149,7 +160,7 @@ async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: fl
             for keyed in (False, True):
                 before = floor.cpu_s()
                 ran = (await over.closed(nothings(day), seconds=floor_s)).must_be_good()
-                floors.add(ran, floor.cpu_s() - before)
+                floors.add(ran, Spent(floor.cpu_s() - before))
                 for command, (done, spent) in (await visits(product, pool, day, keyed, times)).items():
                     costs[command, keyed].add(done, spent)
         _print_closed(costs, floors)
@@ -163,9 +174,7 @@ async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: fl
         pool.close()
 
 
-async def _open(
-    pool: Pool, day: Day, costs: dict[tuple[str, bool], Cost], times: int
-) -> dict[str, list[int]]:
+async def _open(pool: Pool, day: Day, costs: dict[tuple[str, bool], Cost], times: int) -> dict[str, list[int]]:
     found: dict[str, list[int]] = defaultdict(list)
     for _ in range(times):
         for command in COMMANDS:
@@ -179,13 +188,21 @@ async def _open(
 def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost) -> None:
     floor, floor_cpu = median(floors.per_s), median(floors.cpu_us)
     figure("commands.noop", floor, "1/s", cpu_us=floor_cpu, **latencies(floors.spent_ns))
-    pick: Callable[[str], float | None] = GOALS.get
     for (command, keyed), cost in costs.items():
         cpu = median(cost.cpu_us)
         figure(
-            f"commands.{command}.closed", median(cost.per_s), "1/s", floor, keyed=keyed, goal=pick(command),
-            cpu_us=cpu, floor_cpu_us=floor_cpu, cpu_ratio=round(floor_cpu / cpu, 3), **latencies(cost.spent_ns),
-        )  # fmt: skip
+            f"commands.{command}.closed",
+            median(cost.per_s),
+            "1/s",
+            floor,
+            keyed=keyed,
+            goal=GOALS.get(command),
+            cpu_us=cpu,
+            data_cpu_us=median(cost.data_us),
+            floor_cpu_us=floor_cpu,
+            cpu_ratio=round(floor_cpu / cpu, 3),
+            **latencies(cost.spent_ns),
+        )
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it ships no types
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
