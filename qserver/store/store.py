@@ -164,7 +164,9 @@ class Store(WindowStore, ControlStore, Streams):
             hall, "issue", op, service, priority, channel, window, person, phone, *services
         )
         _, record, ahead, open_windows, mean_ms = _position.decode(packed)
-        return Answer(Issued(records.ticket(hall, records.packed_ticket(record)), ahead, open_windows, mean_ms), replayed)
+        return Answer(
+            Issued(records.ticket(hall, records.packed_ticket(record)), ahead, open_windows, mean_ms), replayed
+        )
 
     async def cancel(self, op: Op, hall: str, ticket: str) -> Answer[public.Ticket]:
         """Ends a ticket that was not served. Refused: not_found, wrong_state."""
@@ -193,7 +195,9 @@ class Store(WindowStore, ControlStore, Streams):
         """Many tickets and their places at one instant; None for what is not there."""
         packed, _ = await self._read(hall, "positions", *tickets)
         return [
-            Issued(records.ticket(hall, records.packed_ticket(row[0])), row[1], row[2], row[3]) if isinstance(row, tuple) else None
+            Issued(records.ticket(hall, records.packed_ticket(row[0])), row[1], row[2], row[3])
+            if isinstance(row, tuple)
+            else None
             for row in _positions.decode(packed)[1]
         ]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.store.clocks import TimedStore
 
 from qserver.domain import hall
 from qserver.store.answers import SYSTEM
 from qserver.store.topology import Topology
+from tests.store.clocks import TimedStore
 
 HALL = {
     "id": "h1",

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.store.clocks import TimedStore
 
 from qserver.domain import hall
 from qserver.domain.errors import Refusal
 from qserver.store.answers import SYSTEM, Op, RatingItem
+from tests.store.clocks import TimedStore
 
 Act = Callable[[TimedStore], Awaitable[Any]]
 H = "h1"
