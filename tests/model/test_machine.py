@@ -96,9 +96,12 @@ class Day(RuleBasedStateMachine):
             assert got[1] == self.model.shown(got[0])
 
     @rule(
-        service=services, more=st.lists(services, max_size=2), priority=st.sampled_from(["normal", "normal", "elder", "army"]),
-        person=st.sampled_from(["", "", "p1", "p2"]), window=st.sampled_from(["", "", "", "w2"]),
-    )  # fmt: skip
+        service=services,
+        more=st.lists(services, max_size=2),
+        priority=st.sampled_from(["normal", "normal", "elder", "army"]),
+        person=st.sampled_from(["", "", "p1", "p2"]),
+        window=st.sampled_from(["", "", "", "w2"]),
+    )
     def issue(self, service: str, more: list[str], priority: str, person: str, window: str) -> None:
         s, m = self.store, self.model
         got = self.both(
@@ -218,7 +221,7 @@ class Day(RuleBasedStateMachine):
         if missed:
             self.about(name=missed[n % len(missed)], command="return_")
 
-    @rule(window=windows, outcome=st.sampled_from(["done", "accepted"]), case=st.sampled_from(["", "C-1"]))
+    @rule(window=windows, outcome=st.sampled_from(["done", "advised"]), case=st.sampled_from(["", "C-1"]))
     def finish(self, window: str, outcome: str, case: str) -> None:
         self.ticket(
             lambda: self.model.finish(window, outcome, case),
@@ -234,9 +237,10 @@ class Day(RuleBasedStateMachine):
         self.ticket(lambda: self.model.unhold(window, name), lambda op: self.store.unhold(op, "h1", window, name))
 
     @rule(
-        window=windows, where=st.sampled_from([("b", ""), ("", "w2"), ("c", "w3"), ("a", "")]),
+        window=windows,
+        where=st.sampled_from([("b", ""), ("", "w2"), ("c", "w3"), ("a", "")]),
         position=st.sampled_from(["arrival", "first", "last"]),
-    )  # fmt: skip
+    )
     def transfer(self, window: str, where: tuple[str, str], position: str) -> None:
         self.ticket(
             lambda: self.model.transfer(window, *where, position),
@@ -244,9 +248,13 @@ class Day(RuleBasedStateMachine):
         )
 
     @rule(
-        window=windows, name=numbers, leg=st.sampled_from([1, 1, 2]), score=st.integers(0, 6), rid=st.sampled_from("xyz"),
+        window=windows,
+        name=numbers,
+        leg=st.sampled_from([1, 1, 2]),
+        score=st.integers(0, 6),
+        rid=st.sampled_from("xyz"),
         age=st.sampled_from([0, 1000, 600_000]),
-    )  # fmt: skip
+    )
     def rate(self, window: str, name: str, leg: int, score: int, rid: str, age: int) -> None:
         got = self.both(
             lambda: self.model.rate(window, rid, name, leg, score, age),
@@ -293,7 +301,7 @@ class Day(RuleBasedStateMachine):
 
 def test_random_days_go_as_the_model_says(data_server: DataServer) -> None:
     Day.url = data_server.url
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Day,
         settings=settings(
             max_examples=60,

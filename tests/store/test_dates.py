@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
 from importlib import resources
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,7 +27,7 @@ end)
 
 
 @pytest.fixture
-async def dates(redis_url: str):
+async def dates(redis_url: str) -> AsyncIterator[Topology]:
     """The dates chapter alone, as a function."""
     topology = Topology.from_url(redis_url)
     await topology.open()
@@ -74,7 +76,8 @@ async def test_both_calendars_agree_on_days_terms_and_times_of_day(dates: Topolo
                 ]
     link = dates.primaries()[0]
     for zone, start, at, span in cases:
-        day, day_end, ends, time = await link.call("FCALL", "dates", 0, packed[zone, start], at, span[0], span[1])
+        reply: Any = await link.call("FCALL", "dates", 0, packed[zone, start], at, span[0], span[1])
+        day, day_end, ends, time = reply
         expected_day, expected_end = calendar.business_day(at, zone, start)
         assert (day.decode(), day_end) == (expected_day, expected_end), (zone, start, at)
         assert ends == calendar.after_span(at, calendar.Span(span), zone, exceptions), (zone, at, span)

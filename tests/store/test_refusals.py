@@ -145,13 +145,22 @@ def about(command: str, *args: Any) -> Act:
 
 
 AT_TICKET = {
-    "recall": (), "begin_service": (), "finish": (), "miss": (), "hold": ("why",), "transfer": (),
-}  # fmt: skip
+    "recall": (),
+    "begin_service": (),
+    "finish": (),
+    "miss": (),
+    "hold": ("why",),
+    "transfer": (),
+}
 KW: dict[str, dict[str, str]] = {"transfer": {"service": "b"}}
 ALLOWED = {
-    "recall": {"called"}, "begin_service": {"called"}, "finish": {"serving"}, "miss": {"called"},
-    "hold": {"called", "serving"}, "transfer": {"called", "serving"},
-}  # fmt: skip
+    "recall": {"called"},
+    "begin_service": {"called"},
+    "finish": {"serving"},
+    "miss": {"called"},
+    "hold": {"called", "serving"},
+    "transfer": {"called", "serving"},
+}
 BEFORE: dict[str, Act] = {"called": called, "serving": serving}
 
 CASES: list[tuple[Act, Act, str, dict[str, Any]]] = [
@@ -220,7 +229,12 @@ CASES: list[tuple[Act, Act, str, dict[str, Any]]] = [
     (held, without("services", "a"), "in_use", {"what": "service a"}),
     (idle, without("windows", "w1"), "in_use", {"what": "window w1"}),
     (nothing, lambda s: s.revoke_token(SYSTEM, "nobody"), "not_found", {"what": "token"}),
-    (nothing, lambda s: s.redeem_pairing(SYSTEM, "d", token_id="t", token_digest="x"), "not_found", {"what": "pairing"}),
+    (
+        nothing,
+        lambda s: s.redeem_pairing(SYSTEM, "d", token_id="t", token_digest="x"),
+        "not_found",
+        {"what": "pairing"},
+    ),
     (nothing, lambda s: s.board("nowhere"), "not_found", {"what": "hall"}),
     (nothing, lambda s: s.hall("nowhere"), "not_found", {"what": "hall"}),
     (nothing, lambda s: s.window(H, "w9"), "no_such_window", {}),
@@ -237,7 +251,7 @@ CASES: list[tuple[Act, Act, str, dict[str, Any]]] = [
         if state not in ALLOWED[c]
     ],
     (recalled, at("recall"), "wrong_state", {"state": "called", "calls": 2}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

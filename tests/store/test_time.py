@@ -75,8 +75,11 @@ async def test_a_finish_that_comes_before_the_sweep_flags_the_overtime_itself(ti
     finished = (await timed.finish(SYSTEM, H, "w1")).value
     assert finished.overtime.service
     assert [event.kind for event in await events(timed)][-4:] == [
-        "overtime.service", "review.opened", "ticket.finished", "rating.prompted",
-    ]  # fmt: skip
+        "overtime.service",
+        "review.opened",
+        "ticket.finished",
+        "rating.prompted",
+    ]
     assert (await events(timed, "review.opened"))[0].actor == "system"
 
 
@@ -175,8 +178,13 @@ async def full_hall(timed: TimedStore) -> None:
 async def check_turned(timed: TimedStore) -> None:
     old = {ticket.no: ticket for ticket in await timed.day_tickets(H, "2026-11-24")}
     assert {no: ticket.state for no, ticket in old.items()} == {
-        "A001": "finished", "A002": "expired", "A003": "expired", "A004": "expired", "A005": "expired", "A006": "expired",
-    }  # fmt: skip
+        "A001": "finished",
+        "A002": "expired",
+        "A003": "expired",
+        "A004": "expired",
+        "A005": "expired",
+        "A006": "expired",
+    }
     assert [no for no, ticket in old.items() if ticket.unreliable] == ["A002", "A003", "A004", "A005", "A006"]
     assert {window.state for window in await timed.windows(H)} == {"closed"}
     stats = await timed.stats(H)
