@@ -48,8 +48,11 @@ KINDS: dict[str, str] = {
     "review.upheld": "the assessor upheld the review 复核",
     "review.excluded": "the assessor excluded the review",
     "review.closed": "a review was closed",
+    "review.reminded": "a review's term is nearly over",
+    "review.late": "a review's term passed",
     "case.accepted": "a promised case began 承诺件",
     "case.completed": "a promised case was completed",
+    "case.withdrawn": "the finish that accepted the case was taken back",
     "hall.configured": "the hall's definition changed",
     "day.closed": "the business day ended",
     "notice.posted": "a notice for the screens was posted",
@@ -85,7 +88,10 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     service: Annotated[str, _doc("service id")] = ""
     staff: Annotated[str, _doc("who works at the window")] = ""
     actor: Annotated[str, _doc("who gave the command: a token's id or staff id; `system` for time")] = ""
-    n: Annotated[int, _doc("the ticket's n-th event, from 1; 0 without a ticket")] = 0
+    n: Annotated[
+        int,
+        _doc("the ticket's n-th event, from 1; of later steps of a review or a case `s` itself; 0 without a ticket"),
+    ] = 0
     wait_ms: Annotated[int, _doc("first call - entry into the queue, ms")] = 0
     walk_ms: Annotated[int, _doc("start - last call, ms")] = 0
     service_ms: Annotated[int, _doc("service time so far without holds, ms")] = 0
@@ -109,21 +115,25 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
 EXTRA: dict[str, str] = {
     "priority": "priority class (issued, reprioritised)",
     "channel": "where the ticket was taken: guide, kiosk, ... (issued)",
-    "reason": "the reason given (held, paused, reprioritised, suspended)",
+    "reason": "the reason given (held, paused, reprioritised, suspended, review.appealed, .upheld, .excluded)",
     "outcome": "how the leg ended (finished)",
     "next_service": "service of the next leg (finished, transferred)",
     "to_window": "window the ticket is bound to (transferred)",
     "undid": "which command was taken back: finish or miss (undone)",
-    "what": "wait or service (overtime.warned)",
+    "what": "wait, service or case (overtime.warned)",
     "limit_ms": "the limit in question, ms (overtime)",
     "score": "1..5 (rating.recorded)",
-    "source": "who it comes from (rating.recorded, review.opened)",
+    "source": "who it comes from (rating.recorded, review.*)",
     "rid": "the device's id of the rating (rating.recorded)",
     "aspects": "indicators rated (rating.recorded)",
     "reasons": "reasons chosen (rating.recorded)",
-    "comment": "the citizen's words (rating.recorded)",
+    "comment": "the citizen's words (rating.recorded, review.revisited)",
     "until_ms": "until when the pad may ask (rating.prompted)",
-    "review": "review id",
+    "review": "review id (review.*)",
+    "result": "valid or invalid, satisfied or reopened (review.verified, review.revisited)",
+    "to": "whom it was assigned to (review.assigned)",
+    "note": "what was found or done (review.*, case.completed)",
+    "term": "which term: verify, rectify, revisit or decide (review.reminded, review.late)",
     "from_staff": "who worked there before (window.taken_over)",
     "services": "services of the session (window.opened)",
     "revision": "the definition's digest (hall.configured)",
@@ -132,7 +142,7 @@ EXTRA: dict[str, str] = {
     "stepped_ms": "by how much the clock went back, ms (clock.stepped)",
     "spent_ms": "how long it took, ms (review.opened)",
     "rated_ms": "when the citizen rated, by the device's stopwatch (rating.recorded)",
-    "case": "the business system's number of the case (finished)",
+    "case": "the business system's number of the case (finished, case.*, overtime.case)",
     "token": "token id (token.created, token.revoked)",
     "role": "the token's role (token.created, token.revoked, device.connected, device.lost)",
     "of": "the hall the token is bound to, empty when to none (token.created, token.revoked)",

@@ -124,7 +124,12 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A negative review 差评 in its follow-up. `history` holds every step as it happened, nothing is overwritten."""
+    """A negative review 差评 in its follow-up. `history` holds every step as it happened, nothing is overwritten.
+
+    `due_ms`: when the running term ends, which is called `term` (verify, rectify, revisit, decide); both None when
+    nothing is waited for. `late`: a term passed, now or earlier. `result`: what verifying found, while that is the last
+    word. `appeal_until_ms`: None when no appeal is possible (any more).
+    """
 
     id: str
     state: str
@@ -135,8 +140,31 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str
     leg: int
     opened_ms: int
-    due_ms: int
+    due_ms: int | None
     late: bool
+    history: list[dict[str, object]]
+    term: str | None = None
+    result: str | None = None
+    assignee: str | None = None
+    appeal_until_ms: int | None = None
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A promised case 承诺件, from the finish that accepted it. `due_ms`: None when its service promises no limit;
+    `review`: the one opened when it ran over its limit."""
+
+    id: str
+    state: str
+    service: str
+    window: str
+    staff: str | None
+    ticket: str
+    leg: int
+    accepted_ms: int
+    due_ms: int | None
+    completed_ms: int | None
+    overtime: bool
+    review: str | None
     history: list[dict[str, object]]
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
 
 import msgspec
 
-from qserver.domain import lifecycle
+from qserver.domain import lifecycle, reviews
 
 from . import records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "order", "moves", "tickets", "windows", "calls", "ratings", "time", "hall",
-    "reads", "control", "groups",
+    "clock", "dates", "prelude", "emit", "order", "reviews", "cases", "moves", "tickets", "windows", "calls", "ratings",
+    "defaults", "time", "hall", "reads", "control", "groups",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 
@@ -30,10 +31,11 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
     "L": records.LegRecord,
     "W": records.WindowRecord,
     "R": records.ReviewRecord,
+    "P": records.CaseRecord,
     "C": records.Counters,
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
-_FIELD = re.compile(r"\b([TLWRC])\.([a-z_]+)")
+_FIELD = re.compile(r"\b([TLWRPC])\.([a-z_]+)")
 
 
 def numbered(chapter: str) -> str:
@@ -52,13 +54,36 @@ def _moves(name: str, moves: dict[str, lifecycle.Move]) -> str:
     return f"local {name} = {{{', '.join(rows)}}} -- command -> states it may be given in"
 
 
+def _set(names: Iterable[str]) -> str:
+    return "{" + ", ".join(f"['{name}'] = true" for name in sorted(names)) + "}"
+
+
+def _map(values: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"['{name}'] = '{value}'" for name, value in values.items()) + "}"
+
+
+def _follow_up() -> str:
+    """The tables of the follow-up: step -> stages it may be taken in, result -> stage it leads to, its event."""
+    rows = (
+        f"['{name}'] = {{from = {_set(step.sources)}, to = {_map(step.targets)}, event = '{step.event}'}}"
+        for name, step in reviews.STEPS.items()
+    )
+    return "\n".join((
+        f"local REVIEW_STEPS = {{{', '.join(rows)}}}",
+        f"local REVIEW_TERMS = {_map(reviews.TERMS)}",
+        f"local REVIEW_ENDED = {_set(reviews.ENDED)}",
+        f"local BACK = '{reviews.BACK}'",
+    ))  # fmt: skip
+
+
 def tables() -> str:
-    """The generated Lua: MOVES and WINDOW_MOVES, LIVE, the flags."""
+    """The generated Lua: MOVES and WINDOW_MOVES, LIVE, the follow-up, the flags."""
     flags = ("WAIT_WARNED", "WAIT_OVER", "SERVICE_WARNED", "SERVICE_OVER", "UNRELIABLE")
     return "\n".join((
         _moves("MOVES", lifecycle.MOVES),
         _moves("WINDOW_MOVES", lifecycle.WINDOW_MOVES),
         f"local LIVE = {{{', '.join(f'{state} = true' for state in sorted(lifecycle.LIVE))}}}",
+        _follow_up(),
         f"local COUNTERS = {len(records.Counters.__struct_fields__)}",
         *(f"local {flag} = {getattr(records, flag)}" for flag in flags),
     ))  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from qserver.domain import reviews
 from qserver.domain import ticket as public
 from qserver.domain.lifecycle import State, WindowState
 
@@ -95,7 +96,7 @@ class WindowRecord(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ReviewRecord(msgspec.Struct, array_like=True, frozen=True):
-    """A negative review; `history` is a list of [at_ms, step, actor, name, value, ...]."""
+    """A negative review; `history` is a list of [at_ms, step, actor, name, value, ...]; `due_ms` 0 without a term."""
 
     id: str
     state: str
@@ -107,7 +108,33 @@ class ReviewRecord(msgspec.Struct, array_like=True, frozen=True):
     leg: int
     opened_ms: int
     due_ms: int
-    late: bool
+    late: bool  # a term passed, now or earlier
+    history: list[list[Any]]
+    stage: str
+    assignee: str
+    remind_ms: int  # when to remind of the running term; 0 once done
+    overdue: bool  # the running term passed, and that is on record
+    appealed_from: str  # the stage from which it was appealed
+    upheld: bool  # an appeal was decided: there is no other
+    appeal_until_ms: int
+
+
+class CaseRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A promised case; `due_ms` 0 when its service has no limit; history as of a review."""
+
+    id: str
+    state: str
+    service: str
+    window: str
+    staff: str
+    ticket: str
+    leg: int
+    accepted_ms: int
+    due_ms: int
+    completed_ms: int
+    warn_ms: int  # when to warn; 0 once done
+    overtime: bool
+    review: str
     history: list[list[Any]]
 
 
@@ -241,12 +268,35 @@ def window(record: WindowRecord, name: str) -> public.Window:
     )
 
 
+def _history(steps: list[list[Any]]) -> list[dict[str, object]]:
+    return [
+        {"at_ms": at_ms, "step": step, "actor": actor} | dict(zip(more[::2], more[1::2], strict=True))
+        for at_ms, step, actor, *more in steps
+    ]
+
+
+def case(record: CaseRecord) -> public.Case:
+    """The public form of a promised case."""
+    return public.Case(
+        id=record.id,
+        state=record.state,
+        service=record.service,
+        window=record.window,
+        staff=record.staff or None,
+        ticket=record.ticket,
+        leg=record.leg,
+        accepted_ms=record.accepted_ms,
+        due_ms=_ms(record.due_ms),
+        completed_ms=_ms(record.completed_ms),
+        overtime=record.overtime,
+        review=record.review or None,
+        history=_history(record.history),
+    )
+
+
 def review(record: ReviewRecord) -> public.Review:
     """The public form of a review."""
-    steps: list[dict[str, object]] = [
-        {"at_ms": at_ms, "step": step, "actor": actor} | dict(zip(more[::2], more[1::2], strict=True))
-        for at_ms, step, actor, *more in record.history
-    ]
+    may_appeal = record.stage in reviews.STEPS["appeal"].sources and not record.upheld
     return public.Review(
         id=record.id,
         state=record.state,
@@ -257,7 +307,11 @@ def review(record: ReviewRecord) -> public.Review:
         ticket=record.ticket,
         leg=record.leg,
         opened_ms=record.opened_ms,
-        due_ms=record.due_ms,
+        due_ms=_ms(record.due_ms),
         late=record.late,
-        history=steps,
+        history=_history(record.history),
+        term=reviews.TERMS[record.stage] or None,
+        result=record.stage.partition(":")[2] or None,
+        assignee=record.assignee or None,
+        appeal_until_ms=record.appeal_until_ms if may_appeal else None,
     )

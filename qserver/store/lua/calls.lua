@@ -50,6 +50,7 @@ local function finish_ticket(ctx, w, t, outcome, case)
   end
   emit(ctx, 'ticket.finished', finished, extra, frame, w)
   emit(ctx, 'rating.prompted', {t[T.id], leg, w[W.id], service, finished[5], finished[6] + 1}, {'until_ms', until_ms})
+  if outcome == 'accepted' and case ~= '' then accept_case(ctx, case, service, t, leg, w[W.id], finished[5]) end
   schedule(ctx, t)
   remember_undo(ctx, w, 'finish', before, t)
   return save_ticket(ctx, t)
@@ -138,6 +139,7 @@ end, wants_window)
 -- argv: window, outcome, case
 command('finish', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'finish')
+  refusal = refusal or case_refusal(ctx, argv[5], argv[6])
   if refusal then return refusal end
   return {1, finish_ticket(ctx, w, t, argv[5], argv[6])}
 end, wants_window)
@@ -250,6 +252,9 @@ command('undo', function(ctx, argv)
     return refuse('wrong_state', 'state', w[W.state])
   end
   local t = unpack_(undo[5])
+  local case = undo[1] == 'finish' and accepted_by(ctx, now_t, t[T.leg], undo[3])
+  if case and case[P.state] ~= 'accepted' then return refuse('wrong_state', 'what', 'case', 'state', case[P.state]) end
+  if case then withdraw_case(ctx, case) end
   if undo[1] == 'finish' then
     local leg_flags = now_t[T.leg] == t[T.leg] and now_t[T.flags] or now_t[T.legs][t[T.leg]][L.flags]
     for _, bit in ipairs({SERVICE_WARNED, SERVICE_OVER}) do

@@ -33,22 +33,6 @@ local function schedule(ctx, t)
   if at then call('ZADD', ctx.keys[DUE], at, name) else call('ZREM', ctx.keys[DUE], name) end
 end
 
-local function open_review(ctx, source, r, t)
-  local number = (tonumber(call('HGET', ctx.state, 'reviews')) or 0) + 1
-  call('HSET', ctx.state, 'reviews', number)
-  call('HINCRBY', ctx.state, 'reviews_open', 1)
-  local id = string.format('r%06d', number)
-  local due = after_span(ctx.rules, ctx.now, ctx.rules.verify)
-  call('HSET', ctx.keys[REVIEWS], id, pack({
-    id, 'open', source, r.window, r.service, r.staff, t[T.id], r.leg, ctx.now, due, false,
-    {{ctx.now, 'opened', ctx.actor, 'source', source, unpack(r.more)}},
-  }))
-  t[T.events] = t[T.events] + 1
-  emit(ctx, 'review.opened',
-    {t[T.id], r.leg, r.window, r.service, r.staff, t[T.events], 0, 0, r.service_ms or 0, 0, due},
-    {'review', id, 'source', source})
-end
-
 local function overtime(ctx, t, what, flag, spent, limit, due, reviewed)
   mark(t, flag)
   count(ctx, t[T.service], flag == WAIT_OVER and C.overtime_wait or C.overtime_service)

@@ -61,7 +61,7 @@ turn_day = function(ctx)
   ctx.day, ctx.day_end = day, day_end
   ctx.day_iseq, ctx.got = ctx.iseq + 1, {}
   call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall,
-    after_span(ctx.rules, ctx.now, ctx.rules.rating.late) + 1, 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
+    rated_until(ctx), 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
   ctx.actor = actor
 end
 
@@ -105,6 +105,7 @@ local function rating_due(ctx, id, number)
   t[T.events] = t[T.events] + 1
   emit(ctx, 'rating.unrated', {id, number, leg.window, leg.service, leg.staff, t[T.events]}, nil, nil,
     end_prompt(ctx, leg.window, id, number))
+  default_later(ctx, id, number, leg.finished)
   save_ticket(ctx, t)
 end
 
@@ -125,12 +126,19 @@ command('sweep', function(ctx, argv)
   for i = 4, #argv do
     local at = tonumber(call('ZSCORE', ctx.keys[DUE], argv[i]) or nil)
     if at and at <= ctx.now then
-      local kind, id, leg = string.match(argv[i], '^(%a) %S+ ?(%S*) ?(%d*)$')
+      local kind, what = string.match(argv[i], '^(%a) %S+ ?(.*)$')
+      local id, leg = string.match(what, '^(%S*) ?(%d*)$')
       call('ZREM', ctx.keys[DUE], argv[i])
       if kind == 't' then
         ticket_due(ctx, id)
       elseif kind == 'r' then
         rating_due(ctx, id, tonumber(leg))
+      elseif kind == 'v' then
+        review_due(ctx, id)
+      elseif kind == 'c' then -- a case's number may have spaces in it
+        case_due(ctx, what)
+      elseif kind == 'l' then
+        default_due(ctx, id, tonumber(leg))
       elseif kind == 'f' then
         forget(ctx, tonumber(id), argv[i])
       elseif kind == 'd' then -- the turn itself came with the beginning of this command

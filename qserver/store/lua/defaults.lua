@@ -1,0 +1,29 @@
+-- Silence 未评价: where the hall's profile says so, a leg that nobody rated gets a default level once its time is over. It
+-- is kept apart from what citizens said: it counts in no live figure, and a low one opens no review.
+
+-- Never before the citizen's own time by the ticket's link is over, so a default takes nobody's word.
+local function default_later(ctx, id, number, finished)
+  local rules = ctx.rules.rating
+  if rules.default == 0 then return end
+  local at = math.max(after_span(ctx.rules, finished, rules.default_after), after_span(ctx.rules, finished, rules.late))
+  call('ZADD', ctx.keys[DUE], at + 1, 'l ' .. ctx.hall .. ' ' .. id .. ' ' .. number)
+end
+
+-- How long tickets of a day that ends now are needed: until nothing can be said of them any more.
+local function rated_until(ctx)
+  local rules = ctx.rules.rating
+  local until_ms = after_span(ctx.rules, ctx.now, rules.late)
+  if rules.default ~= 0 then until_ms = math.max(until_ms, after_span(ctx.rules, ctx.now, rules.default_after)) end
+  return until_ms + 2
+end
+
+local function default_due(ctx, id, number)
+  local t = load_ticket(ctx, id)
+  local leg, level = t and rated_leg(t, number), ctx.rules.rating.default
+  if not leg or leg.rating or level == 0 then return end
+  leg.put({level, 'default', ctx.now, ''})
+  t[T.events] = t[T.events] + 1
+  emit(ctx, 'rating.recorded', {id, number, leg.window, leg.service, leg.staff, t[T.events]},
+    {'score', level, 'source', 'default'})
+  save_ticket(ctx, t)
+end
