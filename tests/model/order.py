@@ -22,6 +22,7 @@ class Order:
     def __init__(self, definition: halls.Hall, now: int) -> None:
         self.hall = definition
         self.now = now
+        self.miss_after = halls.ms(definition.calls.miss_after_s) or 10**15
         self.day, self.day_end = calendar.business_day(now, definition.time_zone, definition.day_starts)
         self.tickets: dict[str, Ticket] = {}
         self.windows = {window.id: Window(window.id) for window in definition.windows}
@@ -115,11 +116,16 @@ class Order:
             if self.now - leg.queued > rules.wait_limit_s * 1000:
                 leg.wait_over = True
                 self.log("overtime.wait", ticket)
-        elif ticket.state in (State.SERVING, State.HELD) and leg.started and not leg.service_over:
-            if rules.service_limit_s and self.spent(ticket) > rules.service_limit_s * 1000:
-                leg.service_over = True
-                self.log("overtime.service", ticket)
-                self.review("overtime", ticket, len(ticket.legs))
+        elif (
+            ticket.state in (State.SERVING, State.HELD)
+            and leg.started
+            and not leg.service_over
+            and rules.service_limit_s
+            and self.spent(ticket) > rules.service_limit_s * 1000
+        ):
+            leg.service_over = True
+            self.log("overtime.service", ticket)
+            self.review("overtime", ticket, len(ticket.legs))
 
     def review(self, source: str, ticket: Ticket, leg: int) -> None:
         """Opens a negative review."""

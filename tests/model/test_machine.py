@@ -304,7 +304,7 @@ def test_random_days_go_as_the_model_says(data_server: DataServer) -> None:
     run_state_machine_as_test(
         Day,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=30,
             phases=[Phase.generate],
             deadline=None,

@@ -140,13 +140,13 @@ class Tickets(Order):
             self.look_at(ticket)
             for number, leg in enumerate(ticket.legs, 1):
                 ended = leg.outcome not in ("", "transferred", "cancelled", "expired")
-                if ended and not leg.rating and not leg.silent:
-                    if self.now >= leg.finished + halls.ms(self.hall.rating.window_s):
-                        leg.silent = True
-                        w = self.windows[leg.window]
-                        if w.rate and w.rate[:2] == (ticket.id, number):
-                            w.rate = None
-                        self.log("rating.unrated", ticket)
+                over = self.now >= leg.finished + halls.ms(self.hall.rating.window_s)
+                if ended and over and not leg.rating and not leg.silent:
+                    leg.silent = True
+                    w = self.windows[leg.window]
+                    if w.rate and w.rate[:2] == (ticket.id, number):
+                        w.rate = None
+                    self.log("rating.unrated", ticket)
 
     def look_at(self, ticket: Ticket) -> None:
         """A ticket's limits."""
@@ -161,13 +161,12 @@ class Tickets(Order):
                 leg.wait_warned = True
                 self.log("overtime.warned", ticket)
         elif ticket.state == State.SERVING and rules.service_limit_s:
-            if not (leg.service_over or leg.service_warned):
-                if self.spent(ticket) >= int(rules.service_limit_s * 1000 * share):
-                    leg.service_warned = True
-                    self.log("overtime.warned", ticket)
-        elif ticket.state == State.CALLED and self.hall.calls.miss_after_s:
-            if self.now >= leg.called + halls.ms(self.hall.calls.miss_after_s):
-                self.missed_by_time(ticket)
+            near = self.spent(ticket) >= int(rules.service_limit_s * 1000 * share)
+            if near and not (leg.service_over or leg.service_warned):
+                leg.service_warned = True
+                self.log("overtime.warned", ticket)
+        elif ticket.state == State.CALLED and self.now >= leg.called + self.miss_after:
+            self.missed_by_time(ticket)
 
     def turn(self) -> None:
         """The business day ends."""
