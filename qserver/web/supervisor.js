@@ -73,7 +73,7 @@ async function loadReviews() {
 }
 
 function review(one) {
-  const late = one.late || clock.now() > one.due_ms;
+  const late = one.late || (one.due_ms !== null && clock.now() > one.due_ms);
   const details = () => ask(`${one.id} · ${one.ticket}`, el("ol", {}, one.history.map(({ at_ms, step, actor, ...more }) =>
     el("li", {}, `${hm(at_ms, names.zone)} ${step} (${actor}) `,
       Object.entries(more).filter(([, value]) => value !== "" && !(Array.isArray(value) && !value.length))
@@ -82,7 +82,7 @@ function review(one) {
   return el("tr", {}, el("td", {}, one.id), el("td", {}, label(`review_${one.state}`)), el("td", {}, label(`source_${one.source}`)),
     el("td", {}, names.window(one.window)), el("td", {}, both(...names.service(one.service))),
     el("td", {}, hm(one.opened_ms, names.zone)),
-    el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", ` ${new Date(one.due_ms).toISOString().slice(0, 10)}`),
+    el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", one.due_ms === null ? "" : ` ${new Date(one.due_ms).toISOString().slice(0, 10)}`),
     el("td", {}, el("button", { type: "button", class: "quiet", onclick: details }, label("history"))));
 }
 

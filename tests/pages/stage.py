@@ -1,4 +1,4 @@
-"""A whole hall for browser tests: a real server process, and pages opened the way people open them: by pairing links."""
+"""A whole hall for browser tests: a real server process, and pages opened as people open them, by pairing links."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ async def press(clerk: Page, name: str, state: str) -> None:
 async def test_a_visit(screens: Screens, hall: Hall) -> None:
     guide = await screens.open("guide", "guide")
     board = await screens.open("board", "display", size=(1920, 1080))
-    clerk = await screens.open("clerk", "clerk", "w1", size=(1366, 768))
-    window = await screens.open("window", "display", "w1")
-    pad = await screens.open("pad", "pad", "w1")
+    clerk = await screens.open("clerk", "clerk", "w2", size=(1366, 768))
+    window = await screens.open("window", "display", "w2")
+    pad = await screens.open("pad", "pad", "w2")
     supervisor = await screens.open("supervisor", "supervisor", size=(1600, 1000))
     await open_window(clerk)
 
@@ -66,8 +66,8 @@ async def test_a_visit(screens: Screens, hall: Hall) -> None:
     await press(clerk, "n", "called")
     await expect(clerk.locator("#current")).to_have_text(number)
     await expect(board.locator("#newest .no")).to_have_text(number)
-    await expect(board.locator("#newest .to")).to_have_text("1号窗口")
-    await expect(board.locator(f"#spoken [data-ticket={number}]")).to_contain_text("号到1号窗口")
+    await expect(board.locator("#newest .to")).to_have_text("2号窗口")
+    await expect(board.locator(f"#spoken [data-ticket={number}]")).to_contain_text("号到2号窗口")
     await expect(board.locator("#waiting li", has_text="税务办理")).to_contain_text("0")
     await expect(window.locator("#state .no")).to_have_text(number)
     await expect(window.locator("#state")).to_contain_text("请到本窗口")
