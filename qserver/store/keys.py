@@ -2,7 +2,7 @@
 
     q:{tag}:part     hash    epoch of the partition: gen, run; slot of the kept answers
     q:{tag}:stream   stream  every event of the partition's halls, in order
-    q:{tag}:due      zset    deadlines: `t HALL TICKET`, `r HALL TICKET LEG`, `d HALL` by instant
+    q:{tag}:due      zset    deadlines by instant, see time.lua: `t HALL TICKET`, `v HALL REVIEW`, `d HALL`, ...
     q:{tag}:ops:0|1  hash    kept answers by op id, two generations
     q:{tag}:halls    set     the partition's halls
     q:{tag}:h:HALL   hash    the hall: s, p, day, rules, windows (w:), counters (k:), numbers (n:), ...
@@ -10,7 +10,7 @@
       ..:q           zset    all queues, one band of scores each (see order.lua)
       ..:o           list    tickets in order of issue
       ..:p           hash    person hash and service -> live ticket
-      ..:r           hash    reviews by id
+      ..:r           hash    reviews by id; promised cases as c:NUMBER
       ..:c           list    the last calls, newest first
 
     q:{ctl}:...      the control partition: tokens, pairings, feed groups, its own stream

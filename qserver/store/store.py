@@ -7,13 +7,16 @@ sent and its answer lost: repeat it with the same `Op.key`). Nothing here decide
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from qserver.domain import hall as halls
+from qserver.domain import holidays
 from qserver.domain import ticket as public
 from qserver.domain.errors import Refusal
 
@@ -34,18 +37,20 @@ from .answers import (
 )
 from .control import ControlStore
 from .gate import by_pairs
+from .reviews import ReviewStore, cursor
 from .streams import Streams
 from .windows import WindowStore
 
 _position = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, int, int, int])
 _positions = msgspec.msgpack.Decoder(tuple[int, list[tuple[msgspec.Raw, int, int, int] | bool]])
 _record = msgspec.msgpack.Decoder(records.TicketRecord)
-_review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _rated = msgspec.msgpack.Decoder(tuple[int, list[RatingResult], int])
 _stats = msgspec.msgpack.Decoder(
     tuple[int, str, int, str, int, list[tuple[str, records.Counters, int]], list[records.WindowRecord], int]
 )
 _unpack = msgspec.msgpack.decode
+
+log = logging.getLogger(__name__)
 
 
 class _Kept(NamedTuple):
@@ -55,7 +60,7 @@ class _Kept(NamedTuple):
     configured: Configured
 
 
-class Store(WindowStore, ControlStore, Streams):
+class Store(WindowStore, ReviewStore, ControlStore, Streams):
     """All halls on one topology. `start` it once; every method may then be called by many at a time."""
 
     _halls: dict[str, _Kept]
@@ -76,13 +81,17 @@ class Store(WindowStore, ControlStore, Streams):
     ) -> Answer[Configured]:
         """Makes or changes a hall; the same definition again changes nothing.
 
-        `if_match`: the revision that must stand now. Refused: precondition_failed, in_use.
+        `if_match`: the revision that must stand now. `exceptions`: days that differ from Monday-to-Friday, None = those
+        of the hall's calendar. Refused: precondition_failed, in_use.
         """
         definition = msgspec.json.encode(hall)
         rules = msgspec.msgpack.encode(halls.compiled(hall, exceptions))
         revision = hashlib.sha256(definition + rules).hexdigest()[:16]
         packed, replayed = await self._command(hall.id, "configure", op, definition, rules, revision, if_match)
         _, revision, created = _unpack(packed)
+        own = hall.calendar
+        if exceptions is None and (said := holidays.warning(own.name, hall.time_zone, own.days, dt.date.today())):
+            log.warning(said, extra={"hall": hall.id})
         return Answer(Configured(hall, revision, created), replayed)
 
     async def hall(self, hall: str) -> Configured:
@@ -212,7 +221,7 @@ class Store(WindowStore, ControlStore, Streams):
 
         Refused: validation when `after` is none of ours.
         """
-        packed, found = await self._read(hall, "list_tickets", _cursor(after), limit, state, service, day)
+        packed, found = await self._read(hall, "list_tickets", cursor(after), limit, state, service, day)
         _, last, more = _unpack(packed)
         return [records.ticket(hall, _record.decode(one)) for one in found], str(last) if more else None
 
@@ -253,7 +262,7 @@ class Store(WindowStore, ControlStore, Streams):
         packed, replayed = await self._command(hall, "resume_service", op, service)
         return Answer(Suspension(*_unpack(packed)[1:]), replayed)
 
-    # Ratings and reviews
+    # Ratings
 
     async def rate(
         self, op: Op, hall: str, window: str, items: Iterable[RatingItem]
@@ -262,22 +271,6 @@ class Store(WindowStore, ControlStore, Streams):
         packed, replayed = await self._command(hall, "rate", op, window, msgspec.msgpack.encode(list(items)))
         _, results, now_ms = _rated.decode(packed)
         return Answer((results, now_ms), replayed)
-
-    async def reviews(
-        self, hall: str, *, state: str = "", source: str = "", window: str = "", limit: int = 100, after: str = ""
-    ) -> tuple[list[public.Review], str | None]:
-        """Reviews in order of opening, and where to go on (None at the end). Refused: validation (`after`)."""
-        packed, found = await self._read(hall, "list_reviews", _cursor(after), limit, state, source, window)
-        _, last, more = _unpack(packed)
-        return [records.review(_review.decode(one)) for one in found], str(last) if more else None
-
-    async def review(self, hall: str, review: str) -> public.Review:
-        """A review by its id. Refused: not_found."""
-        tag = self.tag(self.partition(hall))
-        packed: Any = await self._topology.call(tag, "HGET", keys.hall_keys(tag, hall)[11], review)
-        if packed is None:
-            raise Refusal("not_found", what="review")
-        return records.review(_review.decode(packed))
 
     # Time, devices, the edge
 
@@ -307,9 +300,3 @@ class Store(WindowStore, ControlStore, Streams):
             packed, replayed = await self._command(hall, "keep", op, status, text)
         _, status, text = _unpack(packed)
         return Answer((status, text.encode()), replayed)
-
-
-def _cursor(after: str) -> str:
-    if after and not (after.isascii() and after.isdigit() and len(after) < 16):
-        raise Refusal("validation", "after is not a value of `next`", field="after")
-    return after or "0"

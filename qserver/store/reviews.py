@@ -1,0 +1,113 @@
+"""Reviews and promised cases: one method, one FCALL; what the follow-up's steps are stands in `domain/reviews.py`.
+
+Readings go past the functions where one field is all there is to read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from qserver.domain import ticket as public
+from qserver.domain.errors import Refusal
+
+from . import keys, records
+from .answers import Answer, Op
+from .gate import Gate
+
+_review = msgspec.msgpack.Decoder(records.ReviewRecord)
+_case = msgspec.msgpack.Decoder(records.CaseRecord)
+_reviewed = msgspec.msgpack.Decoder(tuple[int, records.ReviewRecord])
+_completed = msgspec.msgpack.Decoder(tuple[int, records.CaseRecord])
+_listed = msgspec.msgpack.Decoder(tuple[int, int, bool])
+_REVIEW_ID: Final = re.compile(r"r\d{6,15}")
+_EVALUATION: Final = 11  # of a hall's keys: reviews and cases by id
+
+
+class ReviewStore(Gate):
+    """The follow-up of negative reviews 差评, and promised cases 承诺件."""
+
+    async def reviews(
+        self, hall: str, *, state: str = "", source: str = "", window: str = "", limit: int = 100, after: str = ""
+    ) -> tuple[list[public.Review], str | None]:
+        """Reviews in order of opening, and where to go on (None at the end). Refused: validation (`after`)."""
+        packed, found = await self._read(hall, "list_reviews", cursor(after), limit, state, source, window)
+        _, last, more = _listed.decode(packed)
+        return [records.review(_review.decode(one)) for one in found], str(last) if more else None
+
+    async def review(self, hall: str, review: str) -> public.Review:
+        """A review by its id. Refused: not_found."""
+        packed = await self._evaluation(hall, review) if _REVIEW_ID.fullmatch(review) else None
+        if packed is None:
+            raise Refusal("not_found", what="review")
+        return records.review(_review.decode(packed))
+
+    async def assign_review(self, op: Op, hall: str, review: str, to: str, *, note: str = "") -> Answer[public.Review]:
+        """Gives a review to somebody, or to somebody else 分派. Refused: not_found, wrong_state."""
+        return await self._step(op, hall, review, "assign", assignee=to, to=to, note=note)
+
+    async def verify_review(self, op: Op, hall: str, review: str, result: str, note: str) -> Answer[public.Review]:
+        """Puts on record what was found, `valid` or `invalid` 核实. Refused: not_found, wrong_state, validation."""
+        return await self._step(op, hall, review, "verify", result, note=note)
+
+    async def rectify_review(self, op: Op, hall: str, review: str, note: str) -> Answer[public.Review]:
+        """Puts on record what was put right 整改. Refused: not_found, wrong_state."""
+        return await self._step(op, hall, review, "rectify", note=note)
+
+    async def revisit_review(
+        self, op: Op, hall: str, review: str, result: str, *, note: str = "", comment: str = ""
+    ) -> Answer[public.Review]:
+        """The citizen was asked again 回访: `satisfied`, or `reopened`. `comment`: the citizen's words.
+
+        Refused: not_found, wrong_state, validation.
+        """
+        return await self._step(op, hall, review, "revisit", result, note=note, comment=comment)
+
+    async def close_review(self, op: Op, hall: str, review: str, *, note: str = "") -> Answer[public.Review]:
+        """Ends the follow-up 办结. Refused: not_found, wrong_state."""
+        return await self._step(op, hall, review, "close", note=note)
+
+    async def appeal_review(self, op: Op, hall: str, review: str, reason: str) -> Answer[public.Review]:
+        """Appeals 申诉: once, within its term. Refused: not_found, wrong_state (also `appeal_until_ms`, `upheld`)."""
+        return await self._step(op, hall, review, "appeal", reason=reason)
+
+    async def uphold_review(self, op: Op, hall: str, review: str, reason: str) -> Answer[public.Review]:
+        """Decides an appeal: the review stands, and goes on from where it was. Refused: not_found, wrong_state."""
+        return await self._step(op, hall, review, "uphold", reason=reason)
+
+    async def exclude_review(self, op: Op, hall: str, review: str, reason: str) -> Answer[public.Review]:
+        """Decides an appeal: the review counts no more 剔除. Refused: not_found, wrong_state."""
+        return await self._step(op, hall, review, "exclude", reason=reason)
+
+    async def _step(
+        self, op: Op, hall: str, review: str, step: str, result: str = "", *, assignee: str = "", **said: str
+    ) -> Answer[public.Review]:
+        record = [part for name, value in said.items() if value for part in (name, value)]
+        packed, replayed = await self._command(hall, "follow_up", op, review, step, result, assignee, *record)
+        return Answer(records.review(_reviewed.decode(packed)[1]), replayed)
+
+    async def case(self, hall: str, case: str) -> public.Case:
+        """A promised case by the business system's number. Refused: not_found."""
+        packed = await self._evaluation(hall, "c:" + case)
+        if packed is None:
+            raise Refusal("not_found", what="case")
+        return records.case(_case.decode(packed))
+
+    async def complete_case(self, op: Op, hall: str, case: str, *, note: str = "") -> Answer[public.Case]:
+        """The business system has finished the case 办结. Refused: not_found, wrong_state."""
+        said = ("note", note) if note else ()
+        packed, replayed = await self._command(hall, "complete_case", op, case, *said)
+        return Answer(records.case(_completed.decode(packed)[1]), replayed)
+
+    async def _evaluation(self, hall: str, field: str) -> Any:
+        tag = self.tag(self.partition(hall))
+        return await self._topology.call(tag, "HGET", keys.hall_keys(tag, hall)[_EVALUATION], field)
+
+
+def cursor(after: str) -> str:
+    """Where a list goes on, "0" at its beginning. Refused: validation when it is none of ours."""
+    if after and not (after.isascii() and after.isdigit() and len(after) < 16):
+        raise Refusal("validation", "after is not a value of `next`", field="after")
+    return after or "0"
