@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Final
 
 from aiohttp import web
-from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from qserver.auth.authenticator import Authenticator
 from qserver.store.store import Store
@@ -32,12 +31,10 @@ from . import (
     windows,
 )
 from .access_log import AccessLog
-from .frame import Frame
+from .frame import FRAME, Frame
 from .limits import Limits
 from .metrics import Provider
 from .routing import Route
-
-FRAME: Final = web.AppKey("frame", Frame)
 
 WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,7 +73,7 @@ def application(
     if websocket is not None:
         app.router.add_get("/ws", websocket)
     app.router.add_routes(pages)
-    app.router.register_resource(Everything("/api", frame))
+    app.router.register_resource(runner.Everything(frame))
     for path in sorted({endpoint.route.path for endpoint in frame.endpoints if not endpoint.api}):
         app.router.add_route("*", path, frame.handle)
     app.router.add_route("*", "/{rest:.*}", nothing_here)
@@ -85,25 +82,11 @@ def application(
     return app
 
 
-class Everything(web.PlainResource):
-    """All that lies below a prefix, given to the frame, which finds the route itself: aiohttp would try the patterns of
-    all routes of a hall one after the other.
-    """
-
-    def __init__(self, prefix: str, frame: Frame) -> None:
-        super().__init__(prefix)
-        self._route = self.add_route("*", frame.handle)
-
-    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo, set[str]]:
-        """Takes whatever aiohttp's index led here."""
-        return UrlMappingMatchInfo({}, self._route), set()
-
-
 async def nothing_here(request: web.Request) -> web.StreamResponse:
     """What no resource takes, or none with this method."""
     allowed: set[str] = set()
     for resource in request.app.router.resources():
-        if resource.canonical != "/{rest}" and not isinstance(resource, Everything):
+        if resource.canonical != "/{rest}" and not isinstance(resource, runner.Everything):
             allowed |= (await resource.resolve(request))[1]
     if allowed:
         return problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})

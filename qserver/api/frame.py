@@ -28,7 +28,8 @@ from .metrics import Meter
 from .routing import Call, Reply, Route
 
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
-_API: Final = "/api/"
+API: Final = "/api/"
+"""Below this everything is the frame's."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,7 +47,7 @@ class Endpoint:
         self.keeps = route.method == "POST"
         self.decode = intake.decoder(route.body)
         self.query = intake.query_reader(route.query)
-        self.api = route.path.startswith(_API)
+        self.api = route.path.startswith(API)
         self.exempt = route.waits or not self.api
         self.meter = Meter(route.method, route.path)
 
@@ -272,3 +273,7 @@ class Frame:
             return problems.refused(before)
         except Unavailable as error:
             return problems.unavailable(error)
+
+
+FRAME: Final = web.AppKey("frame", Frame)
+"""Where an application keeps its frame."""

@@ -58,16 +58,16 @@ def part(name: str, text: str) -> str:
 async def body(request: web.Request, bound: int) -> bytes:
     """The request's body. Raises TooLarge, Refusal (unsupported_media_type, validation)."""
     content: StreamReader = request.content
-    headers = request.headers
-    if hdrs.CONTENT_ENCODING in headers and headers[hdrs.CONTENT_ENCODING].lower() != "identity":
+    coding = request.headers.get(hdrs.CONTENT_ENCODING)
+    if coding is not None and coding.lower() != "identity":
         raise Refusal("unsupported_media_type", "bodies are not taken compressed")
-    if (length := request.content_length) is not None and length > bound:
-        raise TooLarge(bound)
     if content.is_eof():  # nearly always: a small body came with its head
         found = content.read_nowait(-1)
         if len(found) > bound:
             raise TooLarge(bound)
         return found
+    if (length := request.content_length) is not None and length > bound:
+        raise TooLarge(bound)
     found = b""
     try:
         async with asyncio.timeout(BODY_WAIT_S):

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_request import BaseRequest
+from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from . import problems
+from .frame import API, FRAME, Frame
+
+Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class NotOurMistakes(logging.Filter):
@@ -82,6 +86,20 @@ class Server(web.Server):
         return Protocol(self, loop=asyncio.get_running_loop(), **OPTIONS)
 
 
+class Everything(web.PlainResource):
+    """All that lies below a prefix, given to the frame, which finds the route itself: aiohttp would try the patterns of
+    all routes of a hall one after the other.
+    """
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(API.rstrip("/"))
+        self.route = self.add_route("*", frame.handle)
+
+    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo, set[str]]:
+        """Takes whatever aiohttp's index led here."""
+        return UrlMappingMatchInfo({}, self.route), set()
+
+
 class Runner(web.AppRunner):
     """Runs an application on sites, as aiohttp's own runner does."""
 
@@ -89,4 +107,26 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return Server(made.request_handler, request_factory=made.request_factory)
+        return Server(_straight(self.app, made.request_handler), request_factory=made.request_factory)
+
+
+def _straight(app: web.Application, otherwise: Handler) -> Handler:
+    """Gives requests of the interface straight to the frame, which would end up there anyway.
+
+    Finding out where a request belongs, and noting that on it, is a good part of what aiohttp spends on a request that
+    does little. Whoever waits for `100 Continue` goes the long way, on which it is given.
+    """
+    handle = app[FRAME].handle
+    resource = next(one for one in app.router.resources() if isinstance(one, Everything))
+    belongs = UrlMappingMatchInfo({}, resource.route)
+    belongs.add_app(app)
+    belongs.freeze()
+
+    async def straight(request: BaseRequest) -> web.StreamResponse:
+        if request.rel_url.raw_path.startswith(API) and hdrs.EXPECT not in request.headers:
+            assert isinstance(request, web.Request)
+            request._match_info = belongs
+            return await handle(request)
+        return await otherwise(request)
+
+    return straight

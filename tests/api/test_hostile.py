@@ -282,6 +282,17 @@ async def test_a_key_of_control_characters_is_refused(api: Api) -> None:
     await unharmed(api)
 
 
+async def test_who_waits_for_leave_to_send_its_body_gets_it(api: Api) -> None:
+    body = b'{"service":"a"}'
+    url = yarl.URL(api.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head(api, f"POST {TICKETS} HTTP/1.1", f"Content-Length: {len(body)}", "Expect: 100-continue"))
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n"), 20)).startswith(b"HTTP/1.1 201 ")
+    writer.close()
+
+
 async def test_two_requests_in_one_piece_are_answered_in_order(api: Api) -> None:
     one = head(api, "GET /livez HTTP/1.1")
     two = head(api, "GET /nowhere HTTP/1.1", "Connection: close")
