@@ -10,10 +10,11 @@ cannot hide what it kept waiting (no coordinated omission).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns as clock
 from typing import Any
@@ -84,10 +85,14 @@ def _nobody(_: Connection, status: int, body: bytes) -> None:
 
 @dataclass
 class Run:
-    """What came of a run. `spent_ns`: of the answers with a status below 300; `bodies` in the order of the requests."""
+    """What came of a run. `spent_ns`: of the answers with a status below 300; `bodies` in the order of the requests.
+
+    `late_ns`: by how much requests of an open model left later than they were meant to, for the load was busy.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     spent_ns: list[int] = field(default_factory=list)
+    late_ns: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     seconds: float = 0.0
     first_refusal: bytes = b""
@@ -115,6 +120,43 @@ class Run:
             self.spent_ns.append(spent_ns)
         elif not self.first_refusal:
             self.first_refusal = body
+
+
+class Line:
+    """Requests that come when they come, over connections of which one may be free."""
+
+    def __init__(self, connections: Sequence[Connection]) -> None:
+        self._idle = list(connections)
+        self._size = len(connections)
+        self._waiting: deque[tuple[bytes, int, Done]] = deque()
+        self._all_idle = asyncio.Event()
+        self._all_idle.set()
+
+    async def answered(self) -> None:
+        """Wait until everything asked so far is answered."""
+        await self._all_idle.wait()
+
+    def ask(self, data: bytes, meant_ns: int, done: Done) -> None:
+        """Give a request now, or once a connection is free; its time counts from `meant_ns`."""
+        self._all_idle.clear()
+        if self._idle:
+            self._give(self._idle.pop(), data, meant_ns, done)
+        else:
+            self._waiting.append((data, meant_ns, done))
+
+    def _give(self, connection: Connection, data: bytes, meant_ns: int, done: Done) -> None:
+        def answered(connection: Connection, status: int, body: bytes) -> None:
+            done(connection, status, body)
+            if self._waiting:
+                self._give(connection, *self._waiting.popleft())
+            else:
+                connection.since = 0
+                self._idle.append(connection)
+                if len(self._idle) == self._size:
+                    self._all_idle.set()
+
+        connection.done = answered
+        connection.send(data, meant_ns)
 
 
 class Pool:
@@ -186,51 +228,44 @@ class Pool:
         run.bodies = [bodies[number] for number in sorted(bodies)]
         return run
 
+    def line(self) -> Line:
+        """The connections as a line, for requests that are made while it runs."""
+        return Line(self._connections)
+
     async def open_model(self, requests: Sequence[bytes], per_s: float, *, seed: int = 1) -> Run:
         """Give the requests at random instants, `per_s` of them a second; one that finds no connection free waits."""
-        dice = random.Random(seed)
-        loop = asyncio.get_running_loop()
-        run, over = Run(), loop.create_future()
+        run, line = Run(), self.line()
         bodies: dict[int, bytes] = {}
-        numbers: dict[Connection, int] = {}
-        idle = list(self._connections)
-        line: deque[tuple[int, int]] = deque()  # number of the request, instant it was meant for
         began = clock()
-        at, meant = 0.0, []
-        for _ in requests:
-            at += dice.expovariate(per_s)
-            meant.append(began + int(at * 1e9))
-        following = 0
 
-        def give(connection: Connection, number: int, since: int) -> None:
-            numbers[connection] = number
-            connection.send(requests[number], since)
+        def ask(number: int, meant: int) -> None:
+            def done(_: Connection, status: int, body: bytes) -> None:
+                run.count(status, body, clock() - meant)
+                bodies[number] = body if 200 <= status < 300 else b""
 
-        def done(connection: Connection, status: int, body: bytes) -> None:
-            run.count(status, body, clock() - connection.since)
-            bodies[numbers[connection]] = body if 200 <= status < 300 else b""
-            if line:
-                give(connection, *line.popleft())
-            else:
-                connection.since = 0
-                idle.append(connection)
-                if following == len(requests) and len(idle) == len(self._connections):
-                    over.set_result(None)
+            line.ask(requests[number], meant, done)
 
-        for connection in self._connections:
-            connection.done = done
-        while following < len(requests):
-            now = clock()
-            while following < len(requests) and meant[following] <= now:
-                number, following = following, following + 1
-                if idle:
-                    give(idle.pop(), number, meant[number])
-                else:
-                    line.append((number, meant[number]))
-            if following < len(requests):
-                await asyncio.sleep(max(0.0, min(0.0005, (meant[following] - clock()) / 1e9)))
-        if requests:
-            await over
+        async for number, meant in instants(per_s, run.late_ns, seed=seed):
+            if number == len(requests):
+                break
+            ask(number, meant)
+        await line.answered()
         run.seconds = (clock() - began) / 1e9
         run.bodies = [bodies[number] for number in sorted(bodies)]
         return run
+
+
+async def instants(per_s: float, late_ns: list[int], *, seed: int = 1) -> AsyncIterator[tuple[int, int]]:
+    """Numbers from 0 with the instants they are meant for (of `time.perf_counter_ns`), each as it comes.
+
+    The gaps are random, `per_s` on average: people do not press in step. What is late is made up for at once; by how
+    much goes to `late_ns`, for that much of the times measured is the load's own.
+    """
+    dice = random.Random(seed)
+    meant = clock()
+    for number in itertools.count():
+        if (ahead := meant - clock()) > 0:
+            await asyncio.sleep(ahead / 1e9 + 0.0005)  # the loop's timers count whole ms: late rather than early
+        late_ns.append(max(0, clock() - meant))
+        yield number, meant
+        meant += int(dice.expovariate(per_s) * 1e9)
