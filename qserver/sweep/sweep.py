@@ -43,7 +43,7 @@ class Sweep:
         self._tick_s = tick_s
         self._tasks: list[asyncio.Task[None]] = []
         self._poison: dict[str, float] = {}
-        self._away = False
+        self.away = False
         self._late = [0] * (len(_BUCKETS_S) + 1)
         self._late_s = 0.0
 
@@ -74,8 +74,8 @@ class Sweep:
                     await self._act(members)
                 if 0 < known_ms <= due.now_ms:
                     self._count_late((due.now_ms - known_ms) / 1000 + loop.time() - began)
-                if self._away:
-                    self._away = False
+                if self.away:
+                    self.away = False
                     log.info("deadlines can be swept again")
                 failures = 0
                 if len(members) >= LIMIT:  # there may be more that have come
@@ -86,8 +86,8 @@ class Sweep:
                 if known_ms:
                     pause = min(pause, max(0.001, (known_ms - due.now_ms) / 1000 - (loop.time() - began)))
             except Unavailable as error:
-                if not self._away:
-                    self._away = True
+                if not self.away:
+                    self.away = True
                     log.warning("deadlines cannot be swept", extra={"error": str(error)})
                 pause = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
                 failures += 1

@@ -1,0 +1,151 @@
+"""Deadlines come and are acted on once, in time, by whoever is there, and one that fails stops nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from qserver.domain.events import Event
+from qserver.domain.hall import Hall, Service
+from qserver.store import keys
+from qserver.store.answers import SYSTEM, Op
+from qserver.store.store import Store
+from qserver.store.topology import Topology
+from qserver.sweep import Sweep
+from qserver.sweep import sweep as module
+from tests import servers
+from tests.halls import small_hall
+
+GUIDE = Op("guide")
+_event = msgspec.msgpack.Decoder(Event)
+
+
+def limited(hall: str, wait_limit_s: float) -> Hall:
+    return small_hall(hall, services=[Service(id="a", prefix="A", wait_limit_s=wait_limit_s)], windows=[])
+
+
+async def events(store: Store, hall: str, kind: str, count: int) -> list[Event]:
+    """The first `count` events of a kind, waited for."""
+    partition = store.partition(hall)
+    found: list[Event] = []
+    after = "0-0"
+    reader = store.reader((partition,))
+    try:
+        while len(found) < count:
+            for entry_id, fields in (await reader.read({partition: after})).get(partition, ()):
+                after = entry_id.decode()
+                if b"e" in fields and (event := _event.decode(fields[b"e"])).kind == kind and event.hall == hall:
+                    found.append(event)
+    finally:
+        await reader.close()
+    return found
+
+
+@asynccontextmanager
+async def sweeping(store: Store, count: int = 1) -> AsyncIterator[list[Sweep]]:
+    sweeps = [Sweep(store) for _ in range(count)]
+    for sweep in sweeps:
+        await sweep.start()
+    try:
+        yield sweeps
+    finally:
+        for sweep in sweeps:
+            await sweep.stop()
+
+
+async def test_a_limit_that_passes_is_warned_of_and_flagged_once_by_one_of_many(store: Store) -> None:
+    await store.configure(SYSTEM, limited("h1", 0.2))
+    async with sweeping(store, 4) as sweeps:
+        issued = (await store.issue(GUIDE, "h1", "a")).value.ticket
+        over = await events(store, "h1", "overtime.wait", 1)
+        assert over[0].due_ms == issued.issued_ms + 200
+        assert over[0].at_ms >= over[0].due_ms
+        await store.issue(GUIDE, "h1", "a")
+        assert len(await events(store, "h1", "overtime.wait", 2)) == 2
+    kinds = [_event.decode(f[b"e"]).kind for _, f in await store.read_events(store.partition("h1")) if b"e" in f]
+    assert (kinds.count("overtime.warned"), kinds.count("overtime.wait")) == (2, 2)
+    assert sum(sweep.flagged for sweep in sweeps) == 4
+
+
+async def test_many_deadlines_of_many_halls_at_one_instant(valkey_store: Store) -> None:
+    store = valkey_store
+    halls = [f"h{n}" for n in range(8)]
+    for hall in halls:
+        await store.configure(SYSTEM, limited(hall, 0.4))
+    # Issued while nobody sweeps, so that all have come when the sweep begins: more than one fetch, more than one batch.
+    await asyncio.gather(*(store.issue(GUIDE, hall, "a") for hall in halls for _ in range(module.LIMIT // 4)))
+    while len((await store.due(store.partition("h0"), module.LIMIT)).members) < module.LIMIT // 4:
+        await asyncio.sleep(0.01)
+    async with sweeping(store) as (sweep,):
+        for hall in halls:
+            assert len(await events(store, hall, "overtime.wait", module.LIMIT // 4)) == module.LIMIT // 4
+        assert sweep.errors == 0
+
+
+async def test_an_earlier_deadline_that_appears_meanwhile_is_not_slept_over(valkey_store: Store) -> None:
+    store = valkey_store
+    far, near = next(
+        (a, b)
+        for a in (f"x{n}" for n in range(9))
+        for b in (f"y{n}" for n in range(9))
+        if store.partition(a) == store.partition(b)
+    )
+    await store.configure(SYSTEM, limited(far, 3600))
+    await store.configure(SYSTEM, limited(near, 0.3))
+    await store.issue(GUIDE, far, "a")
+    async with sweeping(store):
+        await store.issue(GUIDE, near, "a")
+        await events(store, near, "overtime.wait", 1)
+
+
+async def test_the_data_server_dies_and_comes_back(valkey: servers.DataServer) -> None:
+    topology = Topology.from_url(valkey.url)
+    await topology.open()
+    store = Store(topology)
+    await store.start()
+    await store.configure(SYSTEM, limited("h1", 0.5))
+    await store.issue(GUIDE, "h1", "a")
+    async with sweeping(store) as (sweep,):
+        valkey.kill9()
+        while not sweep.away:
+            await asyncio.sleep(0.01)
+        valkey.restart()
+        while sweep.away or not sweep.flagged:
+            await asyncio.sleep(0.01)
+        await events(store, "h1", "overtime.wait", 1)
+        assert sweep.errors == 0
+    await store.close()
+
+
+async def test_a_deadline_that_breaks_its_function_stops_no_other(
+    valkey: servers.DataServer, valkey_store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = valkey_store
+    await store.configure(SYSTEM, limited("h1", 0.2))
+    broken = (await store.issue(GUIDE, "h1", "a")).value.ticket
+    await store.issue(GUIDE, "h1", "a")
+    # What no command does: a record that cannot be read.
+    tickets = next(key for key in keys.hall_keys(store.tag(store.partition("h1")), "h1") if key.endswith(":t"))
+    assert valkey.ask("HSET", tickets, broken.id, "broken") == 0
+    async with sweeping(store) as (sweep,):
+        assert len(await events(store, "h1", "overtime.wait", 1)) == 1
+        while not sweep.errors:
+            await asyncio.sleep(0.01)
+    assert any("cannot be acted on" in record.message for record in caplog.records)
+
+
+async def test_figures_are_lines_that_prometheus_reads(valkey_store: Store) -> None:
+    store = valkey_store
+    await store.configure(SYSTEM, limited("h1", 0.2))
+    async with sweeping(store) as (sweep,):
+        await store.issue(GUIDE, "h1", "a")
+        await events(store, "h1", "overtime.wait", 1)
+        while sweep.flagged < 2:
+            await asyncio.sleep(0.01)
+        lines = list(sweep.metrics())
+    assert "qserver_sweep_flagged_total 2" in lines
+    assert all(line.startswith("# ") or len(line.rsplit(" ", 1)) == 2 for line in lines)
