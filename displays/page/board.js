@@ -58,6 +58,15 @@ function latest(calls) {
   return calls.filter((call) => !seen.has(call.ticket) && seen.add(call.ticket)).slice(0, SHOWN);
 }
 
+// Many events may come at once; one frame shows them all.
+let frame = 0;
+function drawSoon() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    draw();
+  });
+}
+
 function draw() {
   if (!board) return;
   const now = clock.now();
@@ -143,7 +152,7 @@ new Follow({
   onEvent: (event) => {
     const call = apply(board, event);
     if (event.k === "config") learn(); // names may have changed
-    draw();
+    drawSoon();
     if (call) heard([call]);
   },
 });

@@ -15,12 +15,10 @@ export class Voice {
     speechSynthesisOf()?.getVoices(); // asks for the list, which comes later
   }
 
-  // A touch anywhere allows sound from then on.
+  // A touch anywhere allows sound from then on; screens without hands start their browser with a policy that does.
   unlock() {
     this.blocked = false;
-    this.#audio ??= new AudioContext();
-    this.#audio.resume();
-    speechSynthesisOf()?.speak(new SpeechSynthesisUtterance(""));
+    this.#audio?.resume();
   }
 
   // `texts`: {zh, en}. Resolves when it has been said, or could not be.
@@ -58,8 +56,12 @@ export class Voice {
     });
   }
 
-  #chime() {
-    if (this.#audio?.state === "running") {
+  async #chime() {
+    this.#audio ??= new AudioContext();
+    const stopped = new Promise((resolve) => setTimeout(resolve, 200)); // resume waits for a touch, we do not
+    await Promise.race([this.#audio.resume(), stopped]);
+    this.blocked = this.#audio.state !== "running";
+    if (!this.blocked) {
       const start = this.#audio.currentTime;
       [660, 520].forEach((pitch, i) => {
         const tone = this.#audio.createOscillator();
@@ -72,7 +74,7 @@ export class Voice {
         tone.stop(start + i * 0.45 + 0.6);
       });
     }
-    return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 

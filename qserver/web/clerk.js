@@ -117,6 +117,7 @@ async function takeOver() {
 async function press(address, body, id, stored = null) {
   if (busy) return;
   busy = true;
+  const focused = document.activeElement;
   drawCommands();
   const one = stored ?? { address, body, id, key: newKey() };
   sessionStorage.setItem(PRESS + me.window, JSON.stringify(one));
@@ -138,6 +139,7 @@ async function press(address, body, id, stored = null) {
   }
   if (!follow?.live) await refresh();
   if (w) drawCommands();
+  if (document.activeElement === document.body) focused?.focus(); // a button that was disabled meanwhile lost it
   queue.changed(true);
 }
 

@@ -134,11 +134,11 @@ async function rate(leg, score) {
 
 const follow = new Follow({
   token: secret, hall: secret.split(".")[0], topic: "ticket", page: "phone",
-  onState: (message) => take({
-    ticket: message.ticket,
-    ahead: message.ahead ?? state?.ahead ?? 0,
-    wait_estimate_ms: message.wait_estimate_ms ?? state?.wait_estimate_ms ?? [0, 0],
-  }),
+  onState: ({ ticket, ahead = 0, wait_estimate_ms = [0, 0] }) => {
+    const moved = state && (state.ticket.window !== ticket.window || state.ticket.service !== ticket.service);
+    if (!state || moved) refresh(); // brings the names
+    else take({ ticket, ahead, wait_estimate_ms });
+  },
   onLink: lost,
 });
 refresh();

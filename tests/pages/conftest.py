@@ -13,6 +13,8 @@ from qserver.api.pages import files
 from tests.pages.stage import Hall, Screens
 
 CHROMIUM = "/usr/bin/chromium"
+KIOSK = ["--autoplay-policy=no-user-gesture-required"]
+"""As a screen without hands is started: it may sound without a touch."""
 UNITS = Path(__file__).parent / "units"
 ORIGIN = "http://pages.test"
 """Answered by `modules` below, never by a network."""
@@ -22,7 +24,7 @@ ORIGIN = "http://pages.test"
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *KIOSK])
         yield browser
         await browser.close()
 
