@@ -6,6 +6,7 @@ Checks only look: nothing is changed, and nothing of a hall is read. How they ar
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import time
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from qserver.domain import calendar
+from qserver.domain import calendar, holidays
 from qserver.domain.errors import QserverError, Unavailable
 from qserver.store.embedded import Embedded, find_binary
 from qserver.store.library import Library
@@ -257,7 +258,7 @@ async def _clock(where: str, link: Link) -> Finding:
 
 
 async def halls(topology: Topology, settings: Settings) -> AsyncIterator[Finding]:
-    """That the data belongs to these settings, and every hall's time zone. Looks only where a server has been."""
+    """That the data belongs to these settings, every hall's time zone and calendar. Looks only where a server has been."""
     library: Any = await topology.primaries()[0].call("FUNCTION", "LIST", "LIBRARYNAME", _library())
     if not library:
         return
@@ -278,6 +279,10 @@ async def halls(topology: Topology, settings: Settings) -> AsyncIterator[Finding
             calendar.zone_offsets(hall.time_zone)
         except ValueError as error:
             yield Finding("bad", f"hall {hall.id}: {error}", "pip install --upgrade tzdata, or correct time_zone")
+            continue
+        own = hall.calendar
+        if said := holidays.warning(own.name, hall.time_zone, own.days, dt.date.today()):
+            yield Finding("warn", f"hall {hall.id}: {said}", "pip install --upgrade holidays, and apply the hall again")
     yield Finding("ok", f"halls: {len(known)} configured")
 
 
