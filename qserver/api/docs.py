@@ -25,6 +25,6 @@ def _serve(name: str, content_type: str) -> Callable[[Call], Awaitable[Any]]:
 
 
 ROUTES = tuple(
-    Route("GET", path, _serve(name, kind), answer=str, summary=f"The page of this document ({name})")
+    Route("GET", path, _serve(name, kind), answer=str, summary=f"The page of this document ({name}) 文档页面")
     for path, (name, kind) in _FILES.items()
 )

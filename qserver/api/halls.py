@@ -58,7 +58,7 @@ async def _must_match(call: Call) -> str:
 
 
 async def put(call: Call) -> Any:
-    """PUT /api/v1/halls/{hall}"""
+    """Makes a hall or changes it as a whole; with If-Match only if it still is what was read."""
     try:
         hall = halls.parse(msgspec.to_builtins(call.body))
     except halls.HallError as error:
@@ -71,7 +71,7 @@ async def put(call: Call) -> Any:
 
 
 async def get(call: Call) -> Any:
-    """GET /api/v1/halls/{hall}"""
+    """The definition as it stands, with its ETag."""
     configured = await call.store.hall(call.hall)
     tag = _tag(configured)
     given = call.request.headers.get("If-None-Match", "")
@@ -81,7 +81,7 @@ async def get(call: Call) -> Any:
 
 
 async def list_all(call: Call) -> Any:
-    """GET /api/v1/halls"""
+    """All halls, or the one the token is bound to."""
     mine = call.principal.hall
     if mine:
         return Halls([(await call.store.hall(mine)).hall])
@@ -89,7 +89,7 @@ async def list_all(call: Call) -> Any:
 
 
 async def post_notice(call: Call) -> Any:
-    """POST /api/v1/halls/{hall}/notices"""
+    """Puts a line on the hall's screens; the newest few stand at once, and the empty text takes all down."""
     answer = await call.store.post_notice(call.op, call.hall, call.body.text)
     return Reply(NoticePosted(NoticeView(*answer.value)), replayed=answer.replayed)
 
@@ -101,20 +101,20 @@ ROUTES = (
         put,
         body=halls.Hall,
         answer=halls.Hall,
-        summary="Make or change a hall",
+        summary="Make or change a hall 设置大厅",
         bound=DEFINITION_MAX,
         codes=("in_use", "precondition_failed"),
         also=(201,),
     ),
-    Route("GET", H, get, answer=halls.Hall, summary="A hall's definition", codes=("not_found",), also=(304,)),
-    Route("GET", "/api/v1/halls", list_all, answer=Halls, summary="All halls the token may see"),
+    Route("GET", H, get, answer=halls.Hall, summary="A hall's definition 大厅设置", codes=("not_found",), also=(304,)),
+    Route("GET", "/api/v1/halls", list_all, answer=Halls, summary="All halls the token may see 大厅列表"),
     Route(
         "POST",
         H + "/notices",
         post_notice,
         body=NewNotice,
         answer=NoticePosted,
-        summary="Put a notice on the screens",
+        summary="Put a notice on the screens 发布通知",
         codes=("not_found",),
     ),
 )

@@ -39,9 +39,9 @@ class Health:
     def routes(self) -> tuple[Route, ...]:
         """The routes, for the application."""
         return (
-            Route("GET", "/livez", self.livez, answer=Status, summary="The process answers"),
-            Route("GET", "/readyz", self.readyz, answer=Status, summary="The process can do its work"),
-            Route("GET", "/metrics", self.metrics, answer=str, summary="Figures, as Prometheus reads them"),
+            Route("GET", "/livez", self.livez, answer=Status, summary="The process answers 存活"),
+            Route("GET", "/readyz", self.readyz, answer=Status, summary="The process can do its work 就绪"),
+            Route("GET", "/metrics", self.metrics, answer=str, summary="Figures, as Prometheus reads them 指标"),
         )
 
     async def livez(self, _: Call) -> Any:

@@ -256,14 +256,14 @@ def routes(others: Sequence[Route]) -> tuple[Route, ...]:
             "/openapi.json",
             serve("openapi", lambda: document((*others, *own))),
             answer=dict[str, Any],
-            summary="This document",
+            summary="This document 本文档",
         ),
         Route(
             "GET",
             "/asyncapi.json",
             serve("asyncapi", asyncapi.document),
             answer=dict[str, Any],
-            summary="The sockets' document (AsyncAPI 3)",
+            summary="The sockets' document (AsyncAPI 3) 套接字文档",
         ),
     )
     return own

@@ -122,7 +122,7 @@ async def _check_binding(call: Call, role: Role, hall: str, window: str) -> None
 
 
 async def create(call: Call) -> Any:
-    """POST /api/v1/tokens"""
+    """Makes a token. Its text is in this answer and nowhere else; a repeat with the same key shows it again."""
     wanted: NewToken = call.body
     hall, window = wanted.hall or "", wanted.window or ""
     await _check_binding(call, wanted.role, hall, window)
@@ -142,13 +142,13 @@ async def create(call: Call) -> Any:
 
 
 async def list_all(call: Call) -> Any:
-    """GET /api/v1/tokens"""
+    """Tokens that work; an admin bound to a hall sees those of the hall."""
     mine = call.principal.hall
     return Tokens([TokenInfo(**_info(one)) for one in await call.store.tokens() if not mine or one.hall == mine])
 
 
 async def revoke(call: Call) -> Any:
-    """DELETE /api/v1/tokens/{id}"""
+    """Ends a token: the next request with it is refused, and its sockets are closed, whichever process holds them."""
     token_id, mine = call.params["id"], call.principal.hall
     if mine and not any(one.id == token_id and one.hall == mine for one in await call.store.tokens()):
         raise Refusal("not_found", what="token")
@@ -158,7 +158,7 @@ async def revoke(call: Call) -> Any:
 
 
 async def create_pairing(call: Call) -> Any:
-    """POST /api/v1/pairings"""
+    """Makes a code for a device. A supervisor gives out what its own hall's floor uses, nothing above itself."""
     wanted: NewPairing = call.body
     hall, window = wanted.hall or "", wanted.window or ""
     if call.principal.role is not Role.ADMIN and wanted.role not in roles.GIVEN_BY_SUPERVISOR:
@@ -180,7 +180,7 @@ async def create_pairing(call: Call) -> Any:
 
 
 async def pair(call: Call) -> Any:
-    """POST /api/v1/pair"""
+    """Makes a device of whoever holds a code. A code works once; send a key, so that a lost answer can be asked for."""
     token_id = new_id()
     answer = await call.store.redeem_pairing(
         call.op,
@@ -206,16 +206,16 @@ ROUTES = (
         body=NewToken,
         answer=TokenMade,
         status=201,
-        summary="Make a token",
+        summary="Make a token 新建令牌",
         codes=("not_found", "no_such_window"),
     ),
-    Route("GET", "/api/v1/tokens", list_all, answer=Tokens, summary="All tokens, without their texts"),
+    Route("GET", "/api/v1/tokens", list_all, answer=Tokens, summary="All tokens, without their texts 令牌列表"),
     Route(
         "DELETE",
         "/api/v1/tokens/{id}",
         revoke,
         answer=TokenInfo,
-        summary="Revoke a token, at once, on open sockets too",
+        summary="Revoke a token, at once, on open sockets too 吊销令牌",
         codes=("not_found",),
     ),
     Route(
@@ -224,7 +224,7 @@ ROUTES = (
         create_pairing,
         body=NewPairing,
         answer=PairingMade,
-        summary="Make a one-time pairing code",
+        summary="Make a one-time pairing code 新建配对码",
         codes=("not_found", "no_such_window"),
     ),
     Route(
@@ -233,7 +233,7 @@ ROUTES = (
         pair,
         body=Pair,
         answer=Paired,
-        summary="Exchange a pairing code for a token",
+        summary="Exchange a pairing code for a token 设备配对",
         codes=("not_found",),
     ),
 )
