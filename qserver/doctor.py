@@ -258,7 +258,7 @@ async def _clock(where: str, link: Link) -> Finding:
 
 
 async def halls(topology: Topology, settings: Settings) -> AsyncIterator[Finding]:
-    """That the data belongs to these settings, every hall's time zone and calendar. Looks only where a server has been."""
+    """That the data belongs to these settings, and halls' zones and calendars. Looks only where a server has been."""
     library: Any = await topology.primaries()[0].call("FUNCTION", "LIST", "LIBRARYNAME", _library())
     if not library:
         return
