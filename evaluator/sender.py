@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -135,8 +136,11 @@ class Sender:
 
 def http_url(url: str) -> str:
     """`http://host:port` of a server's address, however it is written. Raises ValueError."""
-    scheme, found, rest = url.partition("://")
-    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    if not found or scheme not in ("http", "https") or not rest.strip("/"):
-        raise ValueError(f"{url}: an address begins with http:// or https://")
-    return f"{scheme}://{rest.split('/')[0]}"
+    scheme = {"ws": "http", "wss": "https", "http": "http", "https": "https"}.get(url.partition("://")[0], "")
+    try:
+        parts = urlsplit(url)
+        if scheme and parts.hostname and not parts.username and parts.port != 0:
+            return f"{scheme}://{parts.netloc}"
+    except ValueError:
+        pass  # a port or an address in brackets that is none
+    raise ValueError(f"{url}: an address begins with http:// or https:// and names a host")

@@ -16,7 +16,7 @@ from qserver.domain.errors import Refusal
 from qserver.domain.events import Event
 from qserver.feed import cloudevents
 from qserver.feed.cloudevents import CloudEvent
-from qserver.feed.cursor import shard
+from qserver.feed.cursor import LONGEST, shard
 from qserver.feed.pull import Feed
 from qserver.store.store import Store
 
@@ -69,7 +69,7 @@ class Batch(msgspec.Struct):
 class Ack(Body, frozen=True, kw_only=True):
     """Everything up to here is safe; an older cursor changes nothing."""
 
-    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    cursor: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 
 
 class Acked(msgspec.Struct):

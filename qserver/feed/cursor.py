@@ -14,7 +14,8 @@ from qserver.domain.errors import Refusal
 
 SHARDS_MAX = 32
 _SHARD = re.compile(r"([1-9]\d?)/([1-9]\d?)")
-_LONGEST = 4096
+LONGEST = 32_768
+"""Twenty letters per partition and a little; there may be 1024 partitions."""
 
 
 class Shard(NamedTuple):
@@ -61,7 +62,7 @@ _decode = msgspec.msgpack.Decoder(Cursor).decode
 def read(text: str) -> Cursor:
     """The cursor in a text. Refused: validation."""
     try:
-        if not text.isascii() or len(text) > _LONGEST:
+        if not text.isascii() or len(text) > LONGEST:
             raise ValueError
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         packed = raw[4:]

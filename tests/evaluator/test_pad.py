@@ -271,12 +271,15 @@ async def test_longer_and_longer_between_tries_and_at_once_when_woken(tmp_path: 
         assert await sender.once(session) <= 1
 
 
-@pytest.mark.parametrize("url", ["", "host:80", "ftp://host", "http://", "http:///"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "host:80", "ftp://host", "http://", "http:///", "http://h:x", "http://h:99999", "http://[::1", "http://u:p@h"],
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="an address begins with"):
         http_url(url)
 
 
-@pytest.mark.parametrize("url", ["http://h:1", "ws://h:1/ws", "http://h:1/"])
+@pytest.mark.parametrize("url", ["http://h:1", "ws://h:1/ws", "http://h:1/", "http://h:1?x#y"])
 def test_an_address_may_be_written_either_way(url: str) -> None:
     assert http_url(url) == "http://h:1"

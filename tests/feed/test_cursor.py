@@ -21,6 +21,11 @@ def test_a_cursor_reads_back(positions: list[int], of: int) -> None:
     assert text.isascii() and not set(text) & set("+/=&?# ")
 
 
+def test_a_cursor_over_the_most_partitions_there_may_be_reads_back() -> None:
+    usual = Cursor("0a1b2c3d", 1, 1, [3, 1_795_480_000_000, 2, 100_000] * 1025)
+    assert cursor.read(usual.text()) == usual
+
+
 @given(st.text() | st.binary().map(lambda b: b.decode("latin-1")))
 def test_what_is_none_of_ours_is_refused(text: str) -> None:
     with pytest.raises(Refusal, match="none of ours"):
