@@ -85,6 +85,7 @@ def tables() -> str:
         f"local LIVE = {{{', '.join(f'{state} = true' for state in sorted(lifecycle.LIVE))}}}",
         _follow_up(),
         f"local COUNTERS = {len(records.Counters.__struct_fields__)}",
+        f"local COUNTERS_AS = '<{'d' * len(records.Counters.__struct_fields__)}' -- struct's form of them",
         *(f"local {flag} = {getattr(records, flag)}" for flag in flags),
     ))  # fmt: skip
 

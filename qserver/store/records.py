@@ -157,6 +157,7 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     mean_ms: int = 0  # survives the day
     open_windows: int = 0
     waiting: int = 0
+    last_place: float = 0  # the last virtual arrival in the queue so far
 
 
 _HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}

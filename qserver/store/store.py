@@ -144,10 +144,7 @@ class Store(WindowStore, ReviewStore, ControlStore, Streams):
             s,
             day,
             now_ms,
-            {
-                service: msgspec.structs.asdict(counters) | {"longest_wait_ms": longest}
-                for service, counters, longest in services
-            },
+            {service: _figures(counters, longest) for service, counters, longest in services},
             [records.window(w, w.id) for w in windows],
             open_reviews,
         )
@@ -300,3 +297,9 @@ class Store(WindowStore, ReviewStore, ControlStore, Streams):
             packed, replayed = await self._command(hall, "keep", op, status, text)
         _, status, text = _unpack(packed)
         return Answer((status, text.encode()), replayed)
+
+
+def _figures(counters: records.Counters, longest_wait_ms: int) -> dict[str, int]:
+    figures = msgspec.structs.asdict(counters)
+    del figures["last_place"]  # of the queue's order, not a figure
+    return figures | {"longest_wait_ms": longest_wait_ms}

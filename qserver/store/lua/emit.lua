@@ -7,15 +7,11 @@ local function packed_window(ctx, w)
   return ctx.packed[id]
 end
 
--- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
--- `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a window's record or nil.
-local function emit(ctx, kind, f, extra, frame, w)
-  local s = ctx.s + 1
+-- `event`: the whole event. `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a window's
+-- record or nil.
+local function record(ctx, event, frame, w)
+  local s, e = event[1], pack(event)
   ctx.s = s
-  local e = pack({
-    s, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,
-    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or {},
-  })
   local stream = ctx.keys[STREAM]
   if frame then
     local b = pack({
@@ -35,6 +31,14 @@ local function emit(ctx, kind, f, extra, frame, w)
   end
 end
 
+-- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
+local function emit(ctx, kind, f, extra, frame, w)
+  record(ctx, {
+    ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,
+    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or {},
+  }, frame, w)
+end
+
 local function served_ms(t, now)
   if t[T.started_ms] == 0 then return 0 end
   local stop = t[T.finished_ms] ~= 0 and t[T.finished_ms] or t[T.hold_since_ms] ~= 0 and t[T.hold_since_ms] or now
@@ -45,12 +49,12 @@ end
 local function emit_ticket(ctx, kind, t, extra, frame, w, due)
   t[T.events] = t[T.events] + 1
   local first, started = t[T.first_called_ms], t[T.started_ms]
-  emit(ctx, kind, {
-    t[T.id], t[T.leg], t[T.window], t[T.service], t[T.staff], t[T.events],
-    first ~= 0 and math.max(0, first - t[T.queued_ms]) or 0,
+  record(ctx, {
+    ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, t[T.id], t[T.leg], t[T.window], t[T.service], t[T.staff], ctx.actor,
+    t[T.events], first ~= 0 and math.max(0, first - t[T.queued_ms]) or 0,
     started ~= 0 and math.max(0, started - t[T.called_ms]) or 0,
-    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1,
-  }, extra, frame, w)
+    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1, extra or {},
+  }, frame, w)
 end
 
 local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
@@ -64,8 +68,13 @@ local function counters(ctx, service)
   local c = ctx.k[service]
   if not c then
     local packed = field(ctx, 'k:' .. service)
-    c = packed and unpack_(packed) or {}
-    for i = #c + 1, COUNTERS do c[i] = 0 end
+    if packed and #packed >= 8 * COUNTERS then
+      c = {from_numbers(COUNTERS_AS, packed)}
+      c[COUNTERS + 1] = nil -- the place where reading ended
+    else -- none yet, or written before the last counters were thought of
+      c = packed and {from_numbers('<' .. string.rep('d', #packed / 8), packed)} or {}
+      for i = packed and #c or 1, COUNTERS do c[i] = 0 end
+    end
     ctx.k[service] = c
   end
   return c
@@ -76,8 +85,14 @@ local function count(ctx, service, field, by)
   c[field] = c[field] + (by or 1)
 end
 
+-- What the ids of the day's tickets begin with.
+local function stamp(ctx)
+  local day = ctx.day
+  return string.sub(day, 1, 4) .. string.sub(day, 6, 7) .. string.sub(day, 9, 10) .. '-'
+end
+
 local function load_ticket(ctx, name)
-  if not string.find(name, '-', 1, true) then name = string.gsub(ctx.day, '-', '') .. '-' .. name end
+  if not string.find(name, '-', 1, true) then name = stamp(ctx) .. name end
   local packed = call('HGET', ctx.keys[TICKETS], name)
   ctx.loaded[name] = packed
   return packed and unpack_(packed), packed

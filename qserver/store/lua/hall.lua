@@ -113,7 +113,7 @@ end)
 -- Of a partition: its epoch (raised when the server is another one), its stream's last entry, the time.
 redis.register_function(PREFIX .. 'touch', function(keys)
   awake()
-  local ep = epoch(keys)
+  local ep = epoch(keys) .. '-' .. string.sub(RUN, 1, 8)
   local info, last = call('XINFO', 'STREAM', keys[STREAM]), '0-0'
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then last = info[i + 1] end

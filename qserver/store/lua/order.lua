@@ -13,7 +13,8 @@ local function member(t) return string.format('%09d:%s', t[T.iseq], t[T.id]) end
 
 local function enqueue(ctx, t)
   local key, m = ctx.keys[QUEUE], member(t)
-  count(ctx, t[T.service], C.waiting)
+  local c = counters(ctx, t[T.service])
+  c[C.waiting], c[C.last_place] = c[C.waiting] + 1, math.max(c[C.last_place], t[T.score])
   if t[T.bound] == '' then
     call('ZADD', key, low(ctx, 's:' .. t[T.service]) + t[T.score], m)
   else

@@ -10,12 +10,15 @@ local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS = 7, 8, 9, 10, 11, 12,
 local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
 local STEP_MS = 5000 -- a clock going back by up to this much is clamped
 
-local call, pack, unpack_ -- set by the first function that runs: while a library loads, only registering is possible
+local call, pack, unpack_, numbers, from_numbers -- set by the first function that runs: while a library loads, only registering is possible
 local RUN -- this server's run id; a local of the library, so another server (restart, failover) has another
 local RULES = {} -- hall key -> {rev, rules}: definitions unpacked once per revision
 
 local function awake()
-  if not call then call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack end
+  if not call then
+    call, pack, unpack_ = redis.call, cmsgpack.pack, cmsgpack.unpack
+    numbers, from_numbers = struct.pack, struct.unpack -- a third of what MessagePack costs, where all are numbers
+  end
 end
 
 local function refuse(code, ...)
@@ -32,7 +35,8 @@ local function rules_of(keys, rev)
 end
 
 -- The epoch is the partition's generation and the server's run id. Whenever a write finds another server than the
--- last write did, the tail of the stream may have been lost: the generation rises and every screen is told.
+-- last write did, the tail of the stream may have been lost: the generation rises and every screen is told. Answers with
+-- the generation and the period of the kept answers.
 local function epoch(keys)
   local part = call('HMGET', keys[PART], 'gen', 'run', 'period')
   if not RUN then RUN = string.match(call('INFO', 'server'), 'run_id:(%x+)') end
@@ -41,7 +45,7 @@ local function epoch(keys)
     call('HSET', keys[PART], 'gen', part[1], 'run', RUN)
     call('XADD', keys[STREAM], '*', 'x', part[1] .. '-' .. string.sub(RUN, 1, 8))
   end
-  return part[1] .. '-' .. string.sub(RUN, 1, 8), tonumber(part[3]) or 0
+  return part[1], tonumber(part[3]) or 0
 end
 
 -- The answer kept under the op key, if any: {answer, 1}, or {'', 2} when it was given for another body.
@@ -60,6 +64,10 @@ local function kept_answer(ctx, keys, argv, period)
   return {string.sub(kept, 17), 1}
 end
 
+-- A hall's head is eight numbers - s, p, the last command's instant, clock steps, the issue sequence, its first number
+-- of the day, the day's end, the first number in the list in order of issue - and the day.
+local HEAD, HEAD_SIZE = '<dddddddd', 64
+
 local function put(ctx, field, value)
   local set = ctx.set
   local n = #set
@@ -75,10 +83,11 @@ end
 
 local function finish_call(ctx, keys, argv, answer)
   if ctx.s ~= ctx.s0 or ctx.changed then
-    put(ctx, 'head', pack({
-      ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.day, ctx.order_first,
-    }))
-    for service, counters in pairs(ctx.k) do put(ctx, 'k:' .. service, pack(counters)) end
+    put(ctx, 'head', numbers(
+      HEAD, ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first) .. ctx.day)
+    for service, counters in pairs(ctx.k) do
+      put(ctx, 'k:' .. service, numbers(COUNTERS_AS, unpack(counters, 1, COUNTERS)))
+    end
     for id, w in pairs(ctx.saved) do put(ctx, 'w:' .. id, ctx.packed[id] or pack(w)) end
     call('HSET', ctx.state, unpack(ctx.set))
   end
@@ -89,9 +98,14 @@ end
 
 local turn_day, step_clock -- the day's turn and a clock gone back, given further on
 
--- The head of a hall: {s, p, last instant, clock steps, issue sequence, the day's first, day's end, day, the first of
--- the list in order of issue}.
-local NO_HEAD = {0, 0, 0, 0, 0, 1, 0, '', 1}
+local function read_head(ctx, head)
+  ctx.s, ctx.p, ctx.last, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first = 0, 0, 0, 0, 0, 1, 0, 1
+  ctx.day = ''
+  if head then
+    ctx.s, ctx.p, ctx.last, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first = from_numbers(HEAD, head)
+    ctx.day = string.sub(head, HEAD_SIZE + 1)
+  end
+end
 
 local function begin(keys, argv, first, wants)
   awake()
@@ -99,8 +113,7 @@ local function begin(keys, argv, first, wants)
     keys = keys, now = clock(), actor = argv[3], state = keys[first], hall = '-',
     got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {}, loaded = {},
   }
-  local period
-  ctx.ep, period = epoch(keys)
+  local _, period = epoch(keys)
   if argv[1] ~= '' then
     local kept = kept_answer(ctx, keys, argv, period)
     if kept then return ctx, kept end
@@ -108,10 +121,9 @@ local function begin(keys, argv, first, wants)
   local fields = wants and wants(keys, argv) or {}
   local found = call('HMGET', ctx.state, 'head', 'rev', unpack(fields))
   for i = 1, #fields do ctx.got[fields[i]] = found[i + 2] end
-  local h = found[1] and unpack_(found[1]) or NO_HEAD
-  ctx.rev, ctx.s, ctx.s0, ctx.p, ctx.clock, ctx.iseq, ctx.day_iseq = found[2], h[1], h[1], h[2], h[4], h[5], h[6]
-  ctx.day_end, ctx.day, ctx.order_first = h[7], h[8], h[9]
-  local last = h[3]
+  read_head(ctx, found[1])
+  ctx.rev, ctx.s0 = found[2], ctx.s
+  local last = ctx.last
   if ctx.now < last and last - ctx.now <= STEP_MS then
     ctx.now = last
   elseif ctx.now < last then
@@ -120,13 +132,25 @@ local function begin(keys, argv, first, wants)
   return ctx
 end
 
+local NAMES = {} -- hall key -> hall id
+
+local function hall_of(keys)
+  local key = keys[HALL]
+  local name = NAMES[key]
+  if not name then
+    name = string.match(key, ':h:(.*)$')
+    NAMES[key] = name
+  end
+  return name
+end
+
 -- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
 -- does not exist yet (only its definition may be given then).
 local function command(name, handler, wants, fresh)
   redis.register_function(PREFIX .. name, function(keys, argv)
     local ctx, kept = begin(keys, argv, HALL, wants)
     if kept then return kept end
-    ctx.hall = string.match(keys[HALL], ':h:(.*)$')
+    ctx.hall = hall_of(keys)
     if not ctx.rev and not fresh then
       return finish_call(ctx, keys, argv, refuse('not_found', 'what', 'hall'))
     end
@@ -160,13 +184,12 @@ local function reading(name, handler)
       awake()
       local found = call('HMGET', keys[HALL], 'head', 'rev')
       if not found[2] then return {pack(refuse('not_found', 'what', 'hall'))} end
-      local h = unpack_(found[1])
       local part = call('HMGET', keys[PART], 'gen', 'run')
       local ctx = {
-        keys = keys, now = clock(), hall = string.match(keys[HALL], ':h:(.*)$'), s = h[1], p = h[2],
-        day_iseq = h[6], day = h[8], order_first = h[9], rules = rules_of(keys, found[2]), k = {}, got = {}, loaded = {}, state = keys[HALL],
-        ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
+        keys = keys, now = clock(), hall = hall_of(keys), rules = rules_of(keys, found[2]), state = keys[HALL],
+        k = {}, got = {}, loaded = {}, ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
       }
+      read_head(ctx, found[1])
       local answer, blobs = handler(ctx, argv)
       return {pack(answer), blobs}
     end,

@@ -33,7 +33,7 @@ command('issue', function(ctx, argv)
 
   local iseq, number = ctx.iseq + 1, (tonumber(field(ctx, 'n:' .. rules.prefix)) or 0) + 1
   local no = string.format('%s%03d', rules.prefix, number)
-  local id = string.gsub(ctx.day, '-', '') .. '-' .. no
+  local id = stamp(ctx) .. no
   local now = ctx.now
   local t = {
     id, no, ctx.day, iseq, service, priority, channel, 'waiting', 1, '', '', bound, arrival(ctx, now, priority),
@@ -42,13 +42,14 @@ command('issue', function(ctx, argv)
   ctx.iseq = iseq
   put(ctx, 'n:' .. rules.prefix, number)
   c[C.issued] = c[C.issued] + 1
+  local newest = t[T.score] >= c[C.last_place]
   enqueue(ctx, t)
   call('RPUSH', ctx.keys[ORDER], id)
   if rules.wait > 0 then schedule(ctx, t) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
   emit_ticket(ctx, 'ticket.issued', t, {'priority', priority, 'channel', channel},
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
-  return {1, save_ticket(ctx, t), ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
+  return {1, save_ticket(ctx, t), newest and c[C.waiting] - 1 or ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
 end, function(keys, argv)
   local service, cached = argv[4], RULES[keys[HALL]]
   local rules = cached and cached[2].services[service]
