@@ -1,6 +1,7 @@
 """`qserver simulate`: options, reading of files, a server of its own when none is named, exit codes.
 
-0 every promise held · 1 a promise broke or the day could not be played · 2 wrong options or files · 130 interrupted.
+0 every promise held · 1 a promise broke or the day could not be played · 2 wrong options or files · 130 interrupted,
+143 ended by SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import importlib.resources
 import math
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -127,13 +129,22 @@ def main(argv: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except asyncio.CancelledError:
+        return 143
     print(played.summary)
     return 0 if played.held else 1
 
 
 async def _play(day: Day, options: argparse.Namespace) -> play.Played:
+    task = asyncio.current_task()
+    assert task is not None
+    # A server of our own must not outlive us, and a borrowed hall gets its definition back.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     wishes = {"speed": options.speed, "displays": options.displays, "seed": options.seed, "out": live.output()}
     if options.url:
         return await play.play(day, options.url, os.environ["QSERVER_ADMIN_TOKEN"], **wishes)
     async with OwnServer() as server:
-        return await play.play(day, server.url, server.token, passing=True, **wishes)
+        played = await play.play(day, server.url, server.token, passing=True, **wishes)
+        if played.record.unfinished:
+            print(server.log_tail(), file=sys.stderr)
+        return played

@@ -1,4 +1,7 @@
-"""A server of its own for a played day: a child process on a free port with its data in a temporary directory."""
+"""A server of its own for a played day: a child process on a free port with its data in a temporary directory.
+
+It ends with us, even when we are killed.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from pathlib import Path
 import aiohttp
 
 from qserver.domain.errors import QserverError
+from qserver.store.embedded import launcher
 
 _SOURCE = str(Path(__file__).parents[2])
 READY_S = 60.0
@@ -52,12 +56,12 @@ class OwnServer:
             # It runs in its temporary directory, where no qserver.toml names somebody's data server.
             "PYTHONPATH": os.pathsep.join(filter(None, [_SOURCE, os.environ.get("PYTHONPATH")])),
         }
-        command = ["-m", "qserver", "serve", "--port", str(port), "--data-dir", str(self._folder / "data")]
+        serve = ["-m", "qserver", "serve", "--port", str(port), "--data-dir", str(self._folder / "data")]
         try:
             with (self._folder / "log").open("wb") as log:
                 # A session of its own: Ctrl-C reaches us alone, and we stop the server when the people are gone.
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable, *command, env=env, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL,
+                    *launcher([sys.executable, *serve]), env=env, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL,
                     stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             await self._ready()

@@ -217,6 +217,8 @@ class Floor:
         self._idle[window] = (services, woken)
         longest = min(LOOKS_AGAIN_S, max(0.0, self.clock.left_s(until_s)))
         try:
-            await asyncio.wait_for(woken.wait(), longest)
+            # Not wait_for: up to Python 3.11 it loses a cancellation that comes in the moment of waking.
+            async with asyncio.timeout(longest):
+                await woken.wait()
         except TimeoutError:
             self._idle.pop(window, None)

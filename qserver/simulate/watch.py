@@ -38,7 +38,11 @@ class Screen:
 
     async def run(self) -> None:
         """Shows the board until cancelled. Raises displays.client.Stopped."""
-        await self.display.run()
+        try:
+            await self.display.run()
+        finally:
+            self.board.connects, self.board.snapshots = self.display.connects, self.display.snapshots
+            self.board.events, self.board.resyncs = self.display.events, self.display.resyncs
 
     def _on_change(self, _: Display, outcome: Outcome) -> None:
         arrived, now_ms = time.monotonic(), time.time_ns() / 1e6
@@ -88,8 +92,6 @@ async def compare(world: World, screens: Sequence[Screen]) -> None:
         board.truth = _plain(truth.board)
         with contextlib.suppress(TimeoutError):  # the comparison says what is missing then
             await screen.reaches(truth.s)
-        board.connects, board.snapshots = screen.display.connects, screen.display.snapshots
-        board.events, board.resyncs = screen.display.events, screen.display.resyncs
         if screen.display.board is not None:
             board.last = _plain(screen.display.board.snapshot().board)
 
