@@ -60,8 +60,9 @@ turn_day = function(ctx)
   call('HDEL', ctx.state, unpack(numbers))
   ctx.day, ctx.day_end = day, day_end
   ctx.day_iseq, ctx.got = ctx.iseq + 1, {}
-  call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall,
-    rated_until(ctx), 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
+  call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall)
+  -- NX: a day without tickets does not put off leaving of those before it
+  call('ZADD', keys[DUE], 'NX', rated_until(ctx), 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
   ctx.actor = actor
 end
 
