@@ -69,7 +69,7 @@ class Watch:
         serving = sum(floor.serving for floor in self._floors)
         screen = spread(late for board in self._record.boards[:4] for _, late in [*board.shown.values()][-200:])
         return (
-            f"{self._time()}  取号 issued {kinds['ticket.issued']}/{len(self._day.arrivals)}  "
+            f"取号 issued {kinds['ticket.issued']}/{len(self._day.arrivals)}  "
             f"等候 waiting {waiting}  办理中 serving {serving}  办结 finished {kinds['ticket.finished']}  "
             f"{self._rate:.0f} commands/s  到屏 to screen p99 {screen.p99:.0f} ms"
         )
@@ -81,7 +81,7 @@ class Watch:
     async def _lines(self) -> None:
         while True:
             await asyncio.sleep(PLAIN_EVERY_S)
-            print(self.line(), file=self._out, flush=True)
+            print(f"{self._time()}  {self.line()}", file=self._out, flush=True)
 
     async def _picture(self) -> None:
         columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:.0f}%")
