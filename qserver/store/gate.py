@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from qserver.domain.errors import Refusal, Unavailable
+from qserver.domain.errors import Unavailable
 
 from . import keys
 from .answers import SYSTEM, Op
 from .library import Library
+from .batch import Batches, refusal
 from .link import Head, Reply, ReplyError
 from .topology import Topology
 
@@ -37,6 +38,7 @@ class Gate:
         self.server_key = b""
         self._tags = keys.tags(partitions)
         self._heads: dict[tuple[str, str], tuple[str, Head]] = {}
+        self._batches = Batches(self._batch)
 
     async def start(self) -> None:
         """Loads the functions and settles what is fixed for ever.
@@ -92,14 +94,21 @@ class Gate:
         return found
 
     async def _command(self, hall: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        tag, head = self._hall(hall, function)
-        return _command_answer(await self._fcall(tag, head, op.key, op.body, op.actor, *args))
+        return await self._batches.add(hall, function, (op.key, op.body, op.actor, *args))
 
     async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        tag, head = self._heads.get(("-", function)) or self._head(
-            "-", function, "FCALL", keys.CONTROL_TAG, keys.control_keys()
-        )
-        return _command_answer(await self._fcall(tag, head, op.key, op.body, op.actor, *args))
+        return await self._batches.add("", function, (op.key, op.body, op.actor, *args))
+
+    async def _batch(self, hall: str, words: list[bytes | str]) -> list[Any]:
+        """Gives a hall's (or with "" the control partition's) commands; their answers and flags in turn."""
+        if hall:
+            tag, head = self._hall(hall, "commands")
+        else:
+            tag, head = self._heads.get(("", "control")) or self._head(
+                "", "control", "FCALL", keys.CONTROL_TAG, keys.control_keys()
+            )
+        reply: Any = await self._fcall(tag, head, *words)
+        return reply  # type: ignore[no-any-return]
 
     async def _read(self, hall: str, function: str, *args: Any) -> tuple[bytes, list[Any]]:
         """A reading's packed answer and the packed records behind it."""
@@ -116,23 +125,6 @@ class Gate:
         scope = f"-{partition}"
         found = self._heads.get((scope, function)) or self._head(scope, function, verb, tag, keys.shared(tag))
         return await self._fcall(tag, found[1], *args)
-
-
-def refusal(packed: bytes) -> Refusal:
-    """The refusal in a packed answer {0, code, name, value, ...}."""
-    _, code, *data = _unpack(packed)
-    return Refusal(code, **dict(zip(data[::2], data[1::2], strict=True)))
-
-
-def _command_answer(reply: Any) -> tuple[bytes, bool]:
-    packed, flag = reply
-    if flag == 2:
-        raise Refusal("idempotency_mismatch")
-    if packed[1] == 0:
-        error = refusal(packed)
-        error.replayed = flag == 1
-        raise error
-    return packed, flag == 1
 
 
 def by_pairs(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:

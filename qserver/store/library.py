@@ -21,7 +21,7 @@ from . import records
 
 CHAPTERS = (
     "clock", "dates", "prelude", "emit", "order", "reviews", "cases", "moves", "tickets", "windows", "calls", "ratings",
-    "defaults", "time", "hall", "reads", "control", "groups",
+    "defaults", "time", "hall", "reads", "control", "groups", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 

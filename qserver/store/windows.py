@@ -66,7 +66,7 @@ class WindowStore(Gate):
 
         Refused: no_such_window, window_not_open, window_busy, not_found, wrong_state.
         """
-        packed, replayed = await self._command(hall, "call", op, window, ticket, int(finish))
+        packed, replayed = await self._command(hall, "call", op, window, ticket, "1" if finish else "0")
         _, called, finished = _called.decode(packed)
         return Answer(Called(_maybe(hall, called), _maybe(hall, finished)), replayed)
 

@@ -244,7 +244,7 @@ command('undo', function(ctx, argv)
   local w = load_window(ctx, argv[4])
   if not w then return refuse('no_such_window') end
   if w[W.state] == 'closed' then return refuse('window_not_open') end
-  local kept = call('HGET', ctx.state, 'u:' .. w[W.id])
+  local kept = field(ctx, 'u:' .. w[W.id])
   local undo = kept and unpack_(kept)
   local now_t = undo and load_ticket(ctx, undo[2])
   if w[W.state] ~= 'idle' or not undo or not now_t or ctx.now - undo[3] > UNDO_MS or w[W.since_ms] ~= undo[3]

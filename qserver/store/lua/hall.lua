@@ -82,7 +82,7 @@ end, nil, true)
 
 -- argv: text ('' takes all notices down)
 command('notice', function(ctx, argv)
-  local kept = call('HGET', ctx.state, 'notices')
+  local kept = field(ctx, 'notices')
   local notices, text = kept and unpack_(kept) or {}, argv[4]
   local notice = {tostring(ctx.s + 1), text, ctx.now}
   if text == '' then notices = {} else table.insert(notices, 1, notice) end
@@ -99,16 +99,9 @@ command('device', function(ctx, argv)
 end)
 
 -- argv: status, body. An answer that the edge itself gave under a key (a body that did not validate, say).
-redis.register_function(PREFIX .. 'keep', function(keys, argv)
-  awake()
-  local ctx = {now = clock()}
-  local _, period = epoch(keys)
-  local kept = kept_answer(ctx, keys, argv, period)
-  if kept then return kept end
-  local packed = pack({1, tonumber(argv[4]), argv[5]})
-  call('HSET', ctx.ops, argv[1], argv[2] .. packed)
-  return {packed, 0}
-end)
+local function keep(_, argv) return {1, tonumber(argv[4]), argv[5]} end
+command('keep', keep, nil, true)
+control('keep', keep)
 
 -- Of a partition: its epoch (raised when the server is another one), its stream's last entry, the time.
 redis.register_function(PREFIX .. 'touch', function(keys)

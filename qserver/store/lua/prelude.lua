@@ -2,6 +2,8 @@
 --
 -- A handler is function(ctx, argv) -> answer. It makes every check before its first write (there is no roll-back) and
 -- returns {1, ...} or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor, arguments.
+-- Commands of a hall that arrive together come as one batch (batch.lua): each is checked, done, recorded and answered by
+-- itself, while the hall's head, windows and counters are read and written once for all.
 -- What a handler puts into the hall's hash goes there in one HSET at the end, with the windows and counters it changed.
 -- Calls into Redis and packing are most of a function's cost: what a command surely reads from the hall's hash is
 -- read with its head in one HMGET (`wants`), and records are packed once, for the stream, the hash and the answer.
@@ -48,52 +50,41 @@ local function epoch(keys)
   return part[1], tonumber(part[3]) or 0
 end
 
--- The answer kept under the op key, if any: {answer, 1}, or {'', 2} when it was given for another body.
-local function kept_answer(ctx, keys, argv, period)
-  local now_period = math.floor(ctx.now / KEPT_MS)
-  if now_period > period then
+-- The answer kept under the op key, if any: answer, 1; or '', 2 when it was given for another body.
+local function kept_answer(ctx, argv)
+  local keys, now_period = ctx.keys, math.floor(ctx.now / KEPT_MS)
+  if now_period > ctx.period then
     call('UNLINK', keys[OPS + now_period % 2])
-    if now_period > period + 1 then call('UNLINK', keys[OPS + (now_period + 1) % 2]) end
+    if now_period > ctx.period + 1 then call('UNLINK', keys[OPS + (now_period + 1) % 2]) end
     call('HSET', keys[PART], 'period', now_period)
-    period = now_period
+    ctx.period = now_period
   end
-  ctx.ops = keys[OPS + period % 2]
-  local kept = call('HGET', ctx.ops, argv[1]) or call('HGET', keys[OPS + (period + 1) % 2], argv[1])
+  local kept = call('HGET', keys[OPS + ctx.period % 2], argv[1])
+    or call('HGET', keys[OPS + (ctx.period + 1) % 2], argv[1])
   if not kept then return nil end
-  if string.sub(kept, 1, 16) ~= argv[2] then return {'', 2} end
-  return {string.sub(kept, 17), 1}
+  if string.sub(kept, 1, 16) ~= argv[2] then return '', 2 end
+  return string.sub(kept, 17), 1
 end
 
 -- A hall's head is eight numbers - s, p, the last command's instant, clock steps, the issue sequence, its first number
 -- of the day, the day's end, the first number in the list in order of issue - and the day.
 local HEAD, HEAD_SIZE = '<dddddddd', 64
 
-local function put(ctx, field, value)
-  local set = ctx.set
-  local n = #set
-  set[n + 1], set[n + 2] = field, value
+-- Fields of the hall's hash. What is put there is written at the end; later commands of the batch see it at once.
+local function put(ctx, name, value) ctx.set[name], ctx.got[name] = value, value end
+
+local function drop(ctx, ...)
+  for _, name in ipairs({...}) do ctx.set[name], ctx.got[name] = nil, false end
+  call('HDEL', ctx.state, ...)
 end
 
--- A field of the hall's hash: read with the head when the command wanted it, else now.
 local function field(ctx, name)
   local value = ctx.got[name]
-  if value == nil then return call('HGET', ctx.state, name) end
-  return value
-end
-
-local function finish_call(ctx, keys, argv, answer)
-  if ctx.s ~= ctx.s0 or ctx.changed then
-    put(ctx, 'head', numbers(
-      HEAD, ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first) .. ctx.day)
-    for service, counters in pairs(ctx.k) do
-      put(ctx, 'k:' .. service, numbers(COUNTERS_AS, unpack(counters, 1, COUNTERS)))
-    end
-    for id, w in pairs(ctx.saved) do put(ctx, 'w:' .. id, ctx.packed[id] or pack(w)) end
-    call('HSET', ctx.state, unpack(ctx.set))
+  if value == nil then
+    value = call('HGET', ctx.state, name)
+    ctx.got[name] = value
   end
-  local packed = pack(answer)
-  if ctx.ops then call('HSET', ctx.ops, argv[1], argv[2] .. packed) end
-  return {packed, 0}
+  return value
 end
 
 local turn_day, step_clock -- the day's turn and a clock gone back, given further on
@@ -107,30 +98,15 @@ local function read_head(ctx, head)
   end
 end
 
-local function begin(keys, argv, first, wants)
-  awake()
-  local ctx = {
-    keys = keys, now = clock(), actor = argv[3], state = keys[first], hall = '-',
-    got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {}, loaded = {},
-  }
-  local _, period = epoch(keys)
-  if argv[1] ~= '' then
-    local kept = kept_answer(ctx, keys, argv, period)
-    if kept then return ctx, kept end
-  end
-  local fields = wants and wants(keys, argv) or {}
-  local found = call('HMGET', ctx.state, 'head', 'rev', unpack(fields))
-  for i = 1, #fields do ctx.got[fields[i]] = found[i + 2] end
-  read_head(ctx, found[1])
-  ctx.rev, ctx.s0 = found[2], ctx.s
-  local last = ctx.last
-  if ctx.now < last and last - ctx.now <= STEP_MS then
-    ctx.now = last
-  elseif ctx.now < last then
-    ctx.stepped = last - ctx.now
-  end
-  return ctx
-end
+local HANDLERS, CONTROLS = {}, {} -- command -> {handler, wants, fresh}: of a hall, of the control partition
+
+-- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
+-- does not exist yet (only its definition may be given then).
+local function command(name, handler, wants, fresh) HANDLERS[name] = {handler, wants, fresh} end
+
+-- A command of the control partition, whose settings hash stands where a hall's does.
+local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS = 7, 8, 9, 10, 11
+local function control(name, handler) CONTROLS[name] = {handler, nil, true} end
 
 local NAMES = {} -- hall key -> hall id
 
@@ -142,36 +118,6 @@ local function hall_of(keys)
     NAMES[key] = name
   end
   return name
-end
-
--- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
--- does not exist yet (only its definition may be given then).
-local function command(name, handler, wants, fresh)
-  redis.register_function(PREFIX .. name, function(keys, argv)
-    local ctx, kept = begin(keys, argv, HALL, wants)
-    if kept then return kept end
-    ctx.hall = hall_of(keys)
-    if not ctx.rev and not fresh then
-      return finish_call(ctx, keys, argv, refuse('not_found', 'what', 'hall'))
-    end
-    if ctx.rev then
-      ctx.rules = rules_of(keys, ctx.rev)
-      if ctx.stepped then step_clock(ctx) end
-      if ctx.now >= ctx.day_end then turn_day(ctx) end
-    end
-    return finish_call(ctx, keys, argv, handler(ctx, argv))
-  end)
-end
-
--- A command of the control partition, whose settings hash stands where a hall's does.
-local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS = 7, 8, 9, 10, 11
-local function control(name, handler)
-  redis.register_function(PREFIX .. name, function(keys, argv)
-    local ctx, kept = begin(keys, argv, SETTINGS)
-    if kept then return kept end
-    ctx.day = date_of(math.floor(ctx.now / DAY))
-    return finish_call(ctx, keys, argv, handler(ctx, argv))
-  end)
 end
 
 -- A reading: no kept answer, no writes. What the handler returns after its answer follows it as it is (packed records

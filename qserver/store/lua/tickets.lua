@@ -134,7 +134,8 @@ end)
 -- argv: service
 command('resume_service', function(ctx, argv)
   if not ctx.rules.services[argv[4]] then return refuse('no_such_service') end
-  if call('HDEL', ctx.state, 'x:' .. argv[4]) == 0 then return refuse('wrong_state', 'state', 'open') end
+  if not field(ctx, 'x:' .. argv[4]) then return refuse('wrong_state', 'state', 'open') end
+  drop(ctx, 'x:' .. argv[4])
   emit(ctx, 'service.resumed', {'', 0, '', argv[4]})
   return {1, argv[4], false, ''}
 end)

@@ -44,7 +44,7 @@ turn_day = function(ctx)
       w[W.ticket], w[W.leg], w[W.service], w[W.limit_ms], w[W.held_ms] = '', 0, '', 0, 0
       close_window(ctx, w)
     end
-    call('HDEL', ctx.state, 'u:' .. id)
+    drop(ctx, 'u:' .. id)
   end
   emit(ctx, 'day.closed', {}, {'expired', left}, {'config'})
   local numbers, seen = {}, {}
@@ -57,9 +57,9 @@ turn_day = function(ctx)
       if field ~= C.mean_ms then c[field] = 0 end
     end
   end
-  call('HDEL', ctx.state, unpack(numbers))
+  drop(ctx, unpack(numbers))
   ctx.day, ctx.day_end = day, day_end
-  ctx.day_iseq, ctx.got = ctx.iseq + 1, {}
+  ctx.day_iseq = ctx.iseq + 1
   call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall)
   -- NX: a day without tickets does not put off leaving of those before it
   call('ZADD', keys[DUE], 'NX', rated_until(ctx), 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)

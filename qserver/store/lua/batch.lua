@@ -1,0 +1,94 @@
+-- Commands as they come: a batch of them for one hall, in order, each with an answer of its own.
+
+-- Runs one command. Answers with the packed answer and 0 (done now), 1 (the kept answer again), 2 (the key was used with
+-- another body) or 3 (the handler failed; the text says how).
+local function run(ctx, entry, argv)
+  ctx.actor = argv[3]
+  local keyed = argv[1] ~= ''
+  if keyed then
+    local kept, flag = kept_answer(ctx, argv)
+    if kept then return kept, flag end
+  end
+  local answer
+  if ctx.rev or entry[3] then
+    local done
+    done, answer = pcall(entry[1], ctx, argv)
+    if not done then return type(answer) == 'table' and answer.err or tostring(answer), 3 end
+  else
+    answer = refuse('not_found', 'what', 'hall')
+  end
+  local packed = pack(answer)
+  if keyed then call('HSET', ctx.keys[OPS + ctx.period % 2], argv[1], argv[2] .. packed) end
+  return packed, 0
+end
+
+local function begin(keys, first, fields)
+  local ctx = {
+    keys = keys, now = clock(), state = keys[first], hall = '-',
+    got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {}, loaded = {},
+  }
+  local _
+  _, ctx.period = epoch(keys)
+  local found = call('HMGET', ctx.state, 'head', 'rev', unpack(fields))
+  for i = 1, #fields do ctx.got[fields[i]] = found[i + 2] end
+  read_head(ctx, found[1])
+  ctx.rev, ctx.s0 = found[2], ctx.s
+  if ctx.now < ctx.last and ctx.last - ctx.now <= STEP_MS then
+    ctx.now = ctx.last
+  elseif ctx.now < ctx.last then
+    ctx.stepped = ctx.last - ctx.now
+  end
+  return ctx
+end
+
+local function finish(ctx)
+  if ctx.s == ctx.s0 and not ctx.changed then return end
+  local set = {'head', numbers(
+    HEAD, ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first) .. ctx.day}
+  local n = 2
+  for name, value in pairs(ctx.set) do
+    set[n + 1], set[n + 2], n = name, value, n + 2
+  end
+  for service, c in pairs(ctx.k) do
+    set[n + 1], set[n + 2], n = 'k:' .. service, numbers(COUNTERS_AS, unpack(c, 1, COUNTERS)), n + 2
+  end
+  for id, w in pairs(ctx.saved) do
+    set[n + 1], set[n + 2], n = 'w:' .. id, ctx.packed[id] or pack(w), n + 2
+  end
+  call('HSET', ctx.state, unpack(set))
+end
+
+-- argv: name and packed arguments of each command. Answers with packed answer and flag of each.
+local function batch(keys, argv, first, handlers)
+  awake()
+  local entries, commands, fields, seen = {}, {}, {}, {}
+  for i = 1, #argv, 2 do
+    local entry, arguments = handlers[argv[i]], unpack_(argv[i + 1])
+    if not entry then error('no command ' .. argv[i]) end
+    entries[#entries + 1], commands[#commands + 1] = entry, arguments
+    for _, name in ipairs(entry[2] and entry[2](keys, arguments) or {}) do
+      if name and not seen[name] then
+        fields[#fields + 1], seen[name] = name, true
+      end
+    end
+  end
+  local ctx = begin(keys, first, fields)
+  if first == HALL then
+    ctx.hall = hall_of(keys)
+    if ctx.rev then
+      ctx.rules = rules_of(keys, ctx.rev)
+      ctx.actor = 'system'
+      if ctx.stepped then step_clock(ctx) end
+      if ctx.now >= ctx.day_end then turn_day(ctx) end
+    end
+  else
+    ctx.day = date_of(math.floor(ctx.now / DAY))
+  end
+  local answers = {}
+  for i, entry in ipairs(entries) do answers[i * 2 - 1], answers[i * 2] = run(ctx, entry, commands[i]) end
+  finish(ctx)
+  return answers
+end
+
+redis.register_function(PREFIX .. 'commands', function(keys, argv) return batch(keys, argv, HALL, HANDLERS) end)
+redis.register_function(PREFIX .. 'control', function(keys, argv) return batch(keys, argv, SETTINGS, CONTROLS) end)
