@@ -17,7 +17,8 @@ const FRESH_MS = 12000; // how long a call stands out
 const LOST_AFTER_MS = 3000; // a reconnect that succeeds at once is nobody's business
 const TURN_MS = 8000; // long lists turn their pages
 const SHIFT_MS = 60000; // against burn-in
-const PAGE = { services: 9, windows: 12 };
+const PAGE = { services: 9, windows: 12, wide: 8 };
+const LONG_NAME = 5; // characters; longer ones get wider boxes
 const SPOKEN_KEPT = 50;
 
 begin("page_board");
@@ -86,7 +87,10 @@ function draw() {
   const shownQueues = page(queues, PAGE.services);
   paint($("#waiting"), shownQueues.map((id) => [id, board.waiting[id], names.service(id)]), () => shownQueues.map((id) =>
     el("li", {}, both(...names.service(id)), el("span", { class: "count number" }, String(board.waiting[id] ?? 0)))));
-  const shownWindows = page([...board.windows.values()].filter((one) => one.state !== "closed"), PAGE.windows);
+  const open = [...board.windows.values()].filter((one) => one.state !== "closed");
+  const wide = open.some((one) => one.name.length > LONG_NAME);
+  $("#windows").classList.toggle("wide", wide);
+  const shownWindows = page(open, wide ? PAGE.wide : PAGE.windows);
   paint($("#windows"), shownWindows, () => (shownWindows.length ? shownWindows.map((one) =>
     el("li", { class: one.state }, el("span", { class: "name" }, one.name), el("span", { class: "no" }, one.ticket ?? ""),
       label(`board_${one.state}`))) : [el("li", { class: "none" }, label("all_closed"))]));

@@ -49,6 +49,7 @@ function draw() {
 function drawAlerts(list) {
   const text = (one) => label(one.key, {
     window: one.window ? names.window(one.window) : "", service: one.service ? names.service(one.service)[0] : "",
+    service_en: one.service ? names.service(one.service).filter(Boolean).at(-1) : "",
     ticket: one.ticket ?? "", n: one.n ?? "", time: Math.floor((one.ms ?? 0) / 60000),
   });
   const key = list.map((one) => ({ ...one, ms: Math.floor((one.ms ?? 0) / 60000) }));

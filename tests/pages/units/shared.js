@@ -21,7 +21,7 @@ export const tests = {
     same(both("<i>", "<u>").querySelectorAll("i, u").length, 0);
   },
   "values stand in texts as they are"() {
-    same(words("alert_no_window", { service: "$& {n}", n: 3 })[1], "$& {n}: 3 waiting, no window open");
+    same(words("alert_no_window", { service_en: "$& {n}", n: 3 })[1], "$& {n}: 3 waiting, no window open");
     same(words("no such key"), ["no such key", ""]);
   },
   "a code leaves the address at once"() {
