@@ -207,3 +207,17 @@ def _contradictions(settings: Settings) -> list[tuple[str, str]]:
     if token and not (token.isascii() and token.isprintable() and " " not in token):
         found.append(("admin_token", "a token is printable ASCII without spaces"))
     return found
+
+
+def table() -> str:
+    """All settings as a Markdown table, as docs/operations.md shows them."""
+    rows = ["| setting | environment | default | meaning |", "|---|---|---|---|"]
+    for field in msgspec.structs.fields(Settings):
+        value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+        default = "" if value in ("", []) else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+        variable = f"`{PREFIX}{field.name.upper()}`" + (" (or `_FILE`)" if field.name in SECRETS else "")
+        meaning = next(
+            meta.description for meta in field.type.__metadata__ if isinstance(meta, Meta) and meta.description
+        )
+        rows.append(f"| `{field.name}` | {variable} | {default} | {meaning} |")
+    return "\n".join(rows)
