@@ -15,6 +15,7 @@ from qserver.store.store import Store
 
 from . import (
     boards,
+    cases,
     docs,
     events,
     halls,
@@ -39,7 +40,7 @@ from .routing import Route
 WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, reports, boards, events, docs)
+_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, cases, reports, boards, events, docs)
 
 
 def routes() -> tuple[Route, ...]:

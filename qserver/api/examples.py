@@ -10,6 +10,7 @@ from typing import Any, Final
 from .routing import H
 
 _W: Final = H + "/windows/{window}"
+_R: Final = H + "/reviews/{id}"
 _LEG: Final[dict[str, Any]] = {
     "leg": 1,
     "service": "id-card",
@@ -59,6 +60,42 @@ WINDOW: Final[dict[str, Any]] = {
     "held_ms": 0,
     "rate": None,
 }
+REVIEW: Final[dict[str, Any]] = {
+    "id": "r000017",
+    "state": "assigned",
+    "source": "rating",
+    "window": "w3",
+    "service": "id-card",
+    "staff": "s-017",
+    "ticket": "20261122-A001",
+    "leg": 1,
+    "opened_ms": 1795312000000,
+    "due_ms": 1795449599999,
+    "late": False,
+    "history": [
+        {"at_ms": 1795312000000, "step": "opened", "actor": "5f0c2a9be1d4", "source": "rating", "score": 2},
+        {"at_ms": 1795312600000, "step": "assigned", "actor": "0a91c7d2e4b8", "to": "s-004"},
+    ],
+    "term": "verify",
+    "result": None,
+    "assignee": "s-004",
+    "appeal_until_ms": 1797091199999,
+}
+CASE: Final[dict[str, Any]] = {
+    "id": "2026-BJ-00417",
+    "state": "accepted",
+    "service": "id-card",
+    "window": "w3",
+    "staff": "s-017",
+    "ticket": "20261122-A001",
+    "leg": 1,
+    "accepted_ms": 1795312000000,
+    "due_ms": 1796572799999,
+    "completed_ms": None,
+    "overtime": False,
+    "review": None,
+    "history": [{"at_ms": 1795312000000, "step": "accepted", "actor": "77b0e2c9d4f1"}],
+}
 _HALL: Final[dict[str, Any]] = {
     "id": "demo",
     "name": "示范大厅",
@@ -91,6 +128,15 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     f"POST {H}/ratings": {
         "items": [{"rid": "pad3-81", "ticket": "20261122-A001", "leg": 1, "score": 5, "age_ms": 2300}]
     },
+    f"POST {_R}/assign": {"to": "s-004", "note": "请两日内答复"},
+    f"POST {_R}/verify": {"result": "valid", "note": "已查看录像，群众所述属实"},
+    f"POST {_R}/rectify": {"note": "已向群众致歉并重新办理"},
+    f"POST {_R}/revisit": {"result": "satisfied", "comment": "处理得很快"},
+    f"POST {_R}/close": {},
+    f"POST {_R}/appeal": {"reason": "群众误按，当场已说明"},
+    f"POST {_R}/uphold": {"reason": "录像中未见说明"},
+    f"POST {_R}/exclude": {"reason": "确系误评"},
+    f"POST {H}/cases/{{case}}/complete": {"note": "证件已送达"},
 }
 """Bodies that work."""
 
@@ -121,5 +167,8 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
     },
     f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
+    f"POST {_R}/assign": {"review": REVIEW},
+    f"GET {_R}": {"review": REVIEW},
+    f"GET {H}/cases/{{case}}": {"case": CASE},
 }
 """What comes back."""

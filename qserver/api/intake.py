@@ -29,6 +29,7 @@ _PARTS: Final = {
     "hall": (_ID, "not_found", "hall"),
     "window": (_ID, "no_such_window", "window"),
     "service": (_ID, "no_such_service", "service"),
+    "case": (re.compile(r"[^\x00-\x1f\x7f]{1,64}"), "not_found", "case"),  # the business system's own
     "no": (re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"), "not_found", "ticket"),
 }
 _OTHER_PART: Final = (re.compile(r"[A-Za-z0-9._~-]{1,200}"), "not_found", "")

@@ -1,7 +1,8 @@
-"""Negative reviews 差评: who may read which, and how much of them.
+"""Negative reviews 差评: who may read which and how much of them, and the steps of their follow-up.
 
 The citizen's own words are for the assessor. A supervisor reads them without numbers that could name somebody
-(telephones, papers); a clerk reads the reviews of the own window only, and of the words just that there are some.
+(telephones, papers); a clerk reads the reviews of the own window only, and of the words just that there are some. What
+staff wrote down is read without such numbers too. Whether a step may be taken is decided in the store.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import msgspec
 from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
 from qserver.domain.ticket import Review
+from qserver.store.answers import Answer
 
 from .messages import ReviewAnswer, ReviewsAnswer, ReviewsQuery
-from .routing import Call, H, Route
+from .review_messages import Assign, Close, Grounds, Rectify, Revisit, Verify
+from .routing import Call, H, Handler, Reply, Route
 
 MASK = "***"
+_ONE = H + "/reviews/{id}"
 _NUMBERS = re.compile(r"\d(?:[ -]?\d){4,}[Xx]?")
 
 
@@ -28,10 +32,12 @@ def masked(review: Review, role: Role | None) -> Review:
         return review
 
     def seen(step: dict[str, Any]) -> dict[str, Any]:
-        words = str(step.get("comment") or "")
-        if not words:
-            return step
-        return step | {"comment": _NUMBERS.sub(MASK, words) if role is Role.SUPERVISOR else MASK}
+        found = step
+        for name in ("comment", "note", "reason"):
+            if words := str(step.get(name) or ""):
+                hidden = name == "comment" and role is not Role.SUPERVISOR
+                found = found | {name: MASK if hidden else _NUMBERS.sub(MASK, words)}
+        return found
 
     return msgspec.structs.replace(review, history=[seen(step) for step in review.history])
 
@@ -55,13 +61,79 @@ async def list_reviews(call: Call) -> ReviewsAnswer:
     return ReviewsAnswer([masked(review, call.principal.role) for review in found], after)
 
 
-async def look(call: Call) -> ReviewAnswer:
-    """One review with its full history."""
+async def _readable(call: Call) -> Review:
+    """The review, if it is one that the role may see; whose window it is of never changes."""
     found = await call.store.review(call.hall, call.params["id"])
     window = _own_window(call)
     if window and found.window != window:
-        raise Refusal("forbidden", "a clerk reads the reviews of the own window only")
-    return ReviewAnswer(masked(found, call.principal.role))
+        raise Refusal("forbidden", "a clerk reads and appeals the reviews of the own window only")
+    return found
+
+
+async def look(call: Call) -> ReviewAnswer:
+    """One review with its full history."""
+    return ReviewAnswer(masked(await _readable(call), call.principal.role))
+
+
+def _review(call: Call, answer: Answer[Review]) -> Reply:
+    return Reply(ReviewAnswer(masked(answer.value, call.principal.role)), replayed=answer.replayed)
+
+
+async def assign(call: Call) -> Reply:
+    """Gives the review to somebody 分派."""
+    body: Assign = call.body
+    return _review(call, await call.store.assign_review(call.op, call.hall, call.params["id"], body.to, note=body.note))
+
+
+async def verify(call: Call) -> Reply:
+    """Puts on record what was found 核实."""
+    body: Verify = call.body
+    return _review(call, await call.store.verify_review(call.op, call.hall, call.params["id"], body.result, body.note))
+
+
+async def rectify(call: Call) -> Reply:
+    """Puts on record what was put right 整改."""
+    body: Rectify = call.body
+    return _review(call, await call.store.rectify_review(call.op, call.hall, call.params["id"], body.note))
+
+
+async def revisit(call: Call) -> Reply:
+    """Puts on record what the citizen says now 回访."""
+    body: Revisit = call.body
+    answer = await call.store.revisit_review(
+        call.op, call.hall, call.params["id"], body.result, note=body.note, comment=body.comment
+    )
+    return _review(call, answer)
+
+
+async def close(call: Call) -> Reply:
+    """Ends the follow-up 办结."""
+    body: Close = call.body
+    return _review(call, await call.store.close_review(call.op, call.hall, call.params["id"], note=body.note))
+
+
+async def appeal(call: Call) -> Reply:
+    """Appeals 申诉; a clerk those of the own window."""
+    body: Grounds = call.body
+    await _readable(call)
+    return _review(call, await call.store.appeal_review(call.op, call.hall, call.params["id"], body.reason))
+
+
+async def uphold(call: Call) -> Reply:
+    """Decides that the review stands 复核维持."""
+    body: Grounds = call.body
+    return _review(call, await call.store.uphold_review(call.op, call.hall, call.params["id"], body.reason))
+
+
+async def exclude(call: Call) -> Reply:
+    """Decides that the review does not count 复核剔除."""
+    body: Grounds = call.body
+    return _review(call, await call.store.exclude_review(call.op, call.hall, call.params["id"], body.reason))
+
+
+def _step(name: str, handler: Handler, body: Any, summary: str) -> Route:
+    codes = ("not_found", "wrong_state")
+    return Route("POST", f"{_ONE}/{name}", handler, body=body, answer=ReviewAnswer, summary=summary, codes=codes)
 
 
 ROUTES = (
@@ -74,5 +146,13 @@ ROUTES = (
         summary="Negative reviews 差评",
         codes=("not_found",),
     ),
-    Route("GET", H + "/reviews/{id}", look, answer=ReviewAnswer, summary="One review", codes=("not_found",)),
+    Route("GET", _ONE, look, answer=ReviewAnswer, summary="One review 一条差评", codes=("not_found",)),
+    _step("assign", assign, Assign, "Give the review to somebody 分派"),
+    _step("verify", verify, Verify, "What was found 核实"),
+    _step("rectify", rectify, Rectify, "What was put right 整改"),
+    _step("revisit", revisit, Revisit, "What the citizen says now 回访"),
+    _step("close", close, Close, "End the follow-up 办结"),
+    _step("appeal", appeal, Grounds, "Appeal against the review 申诉"),
+    _step("uphold", uphold, Grounds, "Decide that it stands 复核维持"),
+    _step("exclude", exclude, Grounds, "Decide that it does not count 复核剔除"),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from qserver.domain.lifecycle import MOVES, WINDOW_MOVES, Role
+from qserver.domain.reviews import STEPS
 
 from .principal import Principal
 
@@ -103,14 +104,7 @@ ACCESS: dict[str, Access] = {
     f"POST {_H}/ratings": _by("pad"),
     f"GET {_H}/reviews": _by("supervisor assessor clerk"),
     f"GET {_H}/reviews/{{id}}": _by("supervisor assessor clerk"),
-    f"POST {_H}/reviews/{{id}}/assign": _by("supervisor assessor"),
-    f"POST {_H}/reviews/{{id}}/verify": _by("supervisor assessor"),
-    f"POST {_H}/reviews/{{id}}/rectify": _by("supervisor assessor"),
-    f"POST {_H}/reviews/{{id}}/revisit": _by("supervisor assessor"),
-    f"POST {_H}/reviews/{{id}}/close": _by("supervisor assessor"),
-    f"POST {_H}/reviews/{{id}}/appeal": _by("supervisor assessor clerk"),
-    f"POST {_H}/reviews/{{id}}/uphold": _by("assessor"),
-    f"POST {_H}/reviews/{{id}}/exclude": _by("assessor"),
+    **{f"POST {_H}/reviews/{{id}}/{name}": _by(step.by) for name, step in STEPS.items()},
     f"GET {_H}/cases/{{case}}": _by("clerk supervisor"),
     f"POST {_H}/cases/{{case}}/complete": _by("clerk supervisor"),
     # Seen from above

@@ -1,0 +1,37 @@
+"""Promised cases 承诺件: what became of one, and the business system's word that it is done.
+
+A case begins with a window's finish (`outcome: accepted` and its number); nothing else makes one.
+"""
+
+from __future__ import annotations
+
+from .review_messages import CaseAnswer, Complete
+from .routing import Call, H, Reply, Route
+
+_ONE = H + "/cases/{case}"
+
+
+async def look(call: Call) -> CaseAnswer:
+    """One case with its history."""
+    return CaseAnswer(await call.store.case(call.hall, call.params["case"]))
+
+
+async def complete(call: Call) -> Reply:
+    """Ends the case 办结."""
+    body: Complete = call.body
+    answer = await call.store.complete_case(call.op, call.hall, call.params["case"], note=body.note)
+    return Reply(CaseAnswer(answer.value), replayed=answer.replayed)
+
+
+ROUTES = (
+    Route("GET", _ONE, look, answer=CaseAnswer, summary="A promised case 承诺件", codes=("not_found",)),
+    Route(
+        "POST",
+        _ONE + "/complete",
+        complete,
+        body=Complete,
+        answer=CaseAnswer,
+        summary="The case is done 办结",
+        codes=("not_found", "wrong_state"),
+    ),
+)
