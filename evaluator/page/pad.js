@@ -22,14 +22,37 @@ const api = new Api(me.token, { onDenied: () => denied() });
 const clock = new ServerClock();
 const spool = new Spool(localStorage, `qserver:spool:${me.hall}|${me.window}`);
 const ANSWERED = `qserver:answered:${me.hall}|${me.window}`;
-const prompt = new Prompt({ answered: JSON.parse(localStorage.getItem(ANSWERED) ?? "[]"), onRating: keep });
+const PRESSED = `qserver:pressed:${me.hall}|${me.window}`;
+const answered = read(ANSWERED) ?? [];
+const interrupted = read(PRESSED); // a face was pressed, and the power went while its reasons were open
+if (interrupted) {
+  spool.add({ rid: newKey(), ...interrupted });
+  answered.push(`${interrupted.ticket}:${interrupted.leg}`);
+  localStorage.setItem(ANSWERED, JSON.stringify(answered));
+  localStorage.removeItem(PRESSED);
+}
+const prompt = new Prompt({ answered, onRating: keep });
 let hall = null;
 let w = null;
 let sending = false;
 
+function read(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+function remember() {
+  if (prompt.pressed) localStorage.setItem(PRESSED, JSON.stringify(prompt.pressed));
+  else localStorage.removeItem(PRESSED);
+}
+
 function keep(rating) {
   spool.add({ rid: newKey(), ...rating });
   localStorage.setItem(ANSWERED, JSON.stringify(prompt.answered));
+  localStorage.removeItem(PRESSED);
   send();
 }
 
@@ -91,7 +114,7 @@ const VIEWS = {
   called: (screen) => [el("p", { class: "no" }, w.ticket), ...big("please_come"), mayRate(screen)],
   serving: () => [el("p", { class: "no" }, w.ticket), ...big("window_serving")],
   ask: () => [el("h2", {}, label("please_rate")),
-    el("div", { class: "faces" }, faces((score) => { prompt.press(score, clock.now()); draw(); })), countdown()],
+    el("div", { class: "faces" }, faces((score) => { prompt.press(score, clock.now()); remember(); draw(); })), countdown()],
   why: (screen) => why(screen.score),
   thanks: () => big("thanks"),
 };
@@ -109,7 +132,7 @@ function why(score) {
       el("input", { type: "checkbox", name: "reason", value: zh }), both(zh, en)))),
     el("label", { for: "comment" }, label("comment")),
     el("textarea", { id: "comment", name: "comment", rows: 3, maxlength: 1000 }),
-    el("p", { class: "row end" }, el("button", { type: "button", onclick: () => { prompt.back(clock.now()); draw(); } },
+    el("p", { class: "row end" }, el("button", { type: "button", onclick: () => { prompt.back(clock.now()); remember(); draw(); } },
       label("choose_again")), el("button", { type: "submit", class: "main" }, label("send"))), countdown());
   form.addEventListener("submit", (event) => {
     event.preventDefault();

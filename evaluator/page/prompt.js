@@ -56,6 +56,13 @@ export class Prompt {
     if (score > NEGATIVE) this.#send([], "", now);
   }
 
+  // What would be sent if the pad lost its power now: the pressed face, or null.
+  get pressed() {
+    if (!this.#asked || !this.#score) return null;
+    const { ticket, leg } = this.#asked;
+    return { ticket, leg, score: this.#score, reasons: [], comment: "", at_ms: this.#chosenAt };
+  }
+
   // Pressed the wrong face: back to all five, before anything was sent.
   back(now) {
     if (!this.#score || !this.#asked) return;

@@ -80,7 +80,8 @@ function review(one) {
       Object.entries(more).filter(([, value]) => value !== "" && !(Array.isArray(value) && !value.length))
         .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join("、") : value}`).join("; ")))),
   label("ok"), label("close"));
-  return el("tr", {}, el("td", {}, one.id), el("td", {}, label(`review_${one.state}`)), el("td", {}, label(`source_${one.source}`)),
+  return el("tr", {}, el("td", {}, `${one.id} ${one.ticket.split("-").at(-1)}`),
+    el("td", {}, label(`review_${one.state}`)), el("td", {}, label(`source_${one.source}`)),
     el("td", {}, names.window(one.window)), el("td", {}, both(...names.service(one.service))),
     el("td", {}, hm(one.opened_ms, names.zone)),
     el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", one.due_ms === null ? "" : ` ${new Date(one.due_ms).toISOString().slice(0, 10)}`),

@@ -10,7 +10,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, async_playwright
 
 from qserver.api.pages import files
-from tests.pages.stage import Hall, Screens
+from tests.pages.stage import DEFINITION, Hall, Screens
+from tests.whole import Whole
 
 CHROMIUM = "/usr/bin/chromium"
 KIOSK = ["--autoplay-policy=no-user-gesture-required"]
@@ -54,10 +55,10 @@ async def modules(chromium: Browser) -> AsyncIterator[Page]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def hall(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hall]:
     """A hall served by a process of its own, for all tests of this folder."""
-    hall = Hall(tmp_path_factory.mktemp("hall"))
-    await hall.start()
-    yield hall
-    await hall.stop()
+    definition = tmp_path_factory.mktemp("hall") / "hall.toml"
+    definition.write_text(DEFINITION, encoding="utf-8")
+    async with Whole("--hall", str(definition)) as server:
+        yield Hall(server)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
-import socket
-import sys
-from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientError, ClientSession
 from playwright.async_api import Browser, ConsoleMessage, Page
 
-COMMAND = (sys.executable, "-m", "qserver")
-ADMIN = "the-admin-token-of-the-browser-tests"
+from tests.whole import Whole
+
 HALL = "h1"
 H = f"/api/v1/halls/{HALL}"
 
@@ -41,64 +35,17 @@ NETWORK = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_
 """What the browser itself says of refusals and lost connections; expected where a test provokes them."""
 
 
-def free_port() -> int:
-    """A port nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Hall:
-    """The server process and its hall; `start` again after `stop` is a restart at the same address."""
+    """The hall `h1` of a server of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._definition = folder / "hall.toml"
-        self._definition.write_text(DEFINITION, encoding="utf-8")
-        self._process: asyncio.subprocess.Process | None = None
+    def __init__(self, server: Whole) -> None:
+        self.server = server
 
-    async def start(self) -> None:
-        """Runs the server until it is ready to answer."""
-        arguments = ["--port", str(self.port), "--data-dir", str(self.folder / "data"), "--hall", str(self._definition)]
-        with (self.folder / "log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                "serve",
-                *arguments,
-                env=os.environ | {"QSERVER_ADMIN_TOKEN": ADMIN},
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-            )
-        async with ClientSession() as session:
-            while self._process.returncode is None:
-                try:
-                    async with session.get(f"{self.url}/readyz") as answer:
-                        if answer.status == 200:
-                            return
-                except ClientError:
-                    pass
-                await asyncio.sleep(0.05)
-        raise RuntimeError((self.folder / "log").read_text())
-
-    async def stop(self) -> None:
-        """Ends the server."""
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.terminate()
-        await self._process.wait()
-
-    async def ask(self, method: str, path: str, body: Any = None, token: str = ADMIN) -> Any:
-        """One request, its answer's body. Raises on refusals."""
-        async with (
-            ClientSession(self.url, headers={"Authorization": f"Bearer {token}"}) as session,
-            session.request(method, path, json=body) as answer,
-        ):
-            assert answer.status < 300, (answer.status, await answer.text())
-            return await answer.json()
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request of the administrator, its answer's body; fails on refusals."""
+        answer = await self.server.request(method, path.removeprefix("/api/v1"), body)
+        assert answer.status < 300, (answer.status, answer.body)
+        return answer.body
 
     async def code(self, role: str, window: str = "") -> str:
         """A one-time pairing code."""
@@ -140,7 +87,7 @@ class Screens:
     async def page(self, size: tuple[int, int] = (1280, 800), **options: Any) -> Page:
         """An empty page of a browser nobody used before."""
         context = await self.browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, base_url=self.hall.url, **options
+            viewport={"width": size[0], "height": size[1]}, base_url=self.hall.server.url, **options
         )
         context.set_default_timeout(10_000)
         self._contexts.append(context)

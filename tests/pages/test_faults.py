@@ -108,6 +108,21 @@ async def test_ratings_given_without_a_connection_are_sent_later(screens: Screen
     assert screens.complaints(network=True) == EMPTY
 
 
+async def test_a_face_pressed_before_a_power_cut_counts(screens: Screens, hall: Hall) -> None:
+    number = await hall.issue("reg")
+    await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})
+    pad = await screens.open("pad", "pad", "w2")
+    for command in ("call", "start", "finish"):
+        await hall.ask("POST", f"{H}/windows/w2/{command}")
+    await pad.locator(".face[data-score='2']").click()
+    await expect(pad.locator("form")).to_be_visible()
+    async with pad.expect_response("**/ratings"):
+        await pad.reload()
+    await expect(pad.locator("body")).to_have_attribute("data-screen", "idle")
+    assert (await hall.ask("GET", f"{H}/tickets/{number}"))["ticket"]["rating"]["score"] == 2
+    assert screens.complaints() == EMPTY
+
+
 async def test_the_board_tells_of_the_loss_and_catches_up(screens: Screens, hall: Hall) -> None:
     number = await hall.issue("soc")
     clerk = await screens.open("clerk", "clerk", "w3")
@@ -115,13 +130,13 @@ async def test_the_board_tells_of_the_loss_and_catches_up(screens: Screens, hall
     await open_window(clerk)
     await press(clerk, "n", "called")
     await expect(board.locator("#newest .no")).to_have_text(number)
-    await hall.stop()
+    await hall.server.kill9_tree()  # a power cut
     await expect(board.locator("#lost")).to_contain_text(re.compile(r"自 \d\d:\d\d 起"))
     await expect(board.locator("#newest")).to_be_hidden()
     await expect(board.locator("#screen")).to_have_class(re.compile("stale"))
     await expect(board.locator("#calls li").first).to_contain_text(number)
     await expect(clerk.locator("#lost")).to_be_visible()
-    await hall.start()
+    await hall.server.start()
     await expect(board.locator("#lost")).to_be_hidden(timeout=30_000)
     await expect(board.locator("#newest .no")).to_have_text(number)
     await expect(clerk.locator("#lost")).to_be_hidden(timeout=30_000)
@@ -153,7 +168,7 @@ async def test_a_code_works_once_and_leaves_the_address(screens: Screens, hall: 
     board = await screens.page()
     await board.goto(link)
     await expect(board.locator("#hall")).to_contain_text("阳光市政务服务中心")
-    assert board.url == f"{hall.url}/board?hall={HALL}"
+    assert board.url == f"{hall.server.url}/board?hall={HALL}"
     await board.goto("/")
     await expect(board.locator("#paired a")).to_have_attribute("href", f"/board?hall={HALL}")
     stranger = await screens.page()

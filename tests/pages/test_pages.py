@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from qserver.api.links import PUBLIC_URL
 from qserver.api.pages import SCREENS, SECURITY, TYPES, files, folders, pages
@@ -66,8 +67,6 @@ async def test_a_ticket_page_is_never_stored(client: Client) -> None:
     ],
 )
 async def test_nothing_else_is_served(client: Client, path: str) -> None:
-    from yarl import URL
-
     server = client.server
     async with ClientSession() as session:
         answer = await session.get(URL(f"http://{server.host}:{server.port}{path}", encoded=True))

@@ -91,9 +91,10 @@ async def test_a_visit(screens: Screens, hall: Hall) -> None:
     await pad.locator("button[type=submit]").click()
     await expect(pad.locator("#screen")).to_contain_text("感谢您的评价")
     await expect(phone.locator("#rating")).to_contain_text("不满意")
-    await expect(supervisor.locator("#reviews tr")).to_contain_text("群众评价")
+    review = supervisor.locator("#reviews tr", has_text=number)
+    await expect(review).to_contain_text("群众评价")
     await expect(supervisor.locator("#alerts")).to_contain_text("差评")
-    await supervisor.locator("#reviews button").first.click()
+    await review.locator("button").click()
     await expect(supervisor.locator("dialog")).to_contain_text("<b>等了很久</b>")
     kept = (await hall.ask("GET", f"{H}/tickets/{number}"))["ticket"]
     assert (kept["state"], kept["rating"]["score"], kept["rating"]["source"]) == ("finished", 2, "active")

@@ -60,6 +60,18 @@ export const tests = {
     prompt.press(4, 7000);
     same(given.map((one) => one.score), [4]);
   },
+  "a pressed face can be kept against a power cut, until it is sent or taken back"() {
+    const { prompt } = pad();
+    prompt.window(asked(), 0);
+    same(prompt.pressed, null);
+    prompt.press(1, 5000);
+    same(prompt.pressed, { ticket: "20260102-A001", leg: 1, score: 1, reasons: [], comment: "", at_ms: 5000 });
+    prompt.back(6000);
+    same(prompt.pressed, null);
+    prompt.press(2, 7000);
+    prompt.submit([], "", 8000);
+    same(prompt.pressed, null);
+  },
   "leaving during the reasons still sends the face"() {
     const { prompt, given } = pad();
     prompt.window(asked(), 0);
