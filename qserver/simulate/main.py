@@ -19,6 +19,7 @@ from pathlib import Path
 
 import uvloop
 
+from qserver.commands.client import CommandError, find_token
 from qserver.domain import hall as definitions
 from qserver.domain.errors import QserverError
 from qserver.domain.hall import Hall
@@ -40,7 +41,8 @@ def parser() -> argparse.ArgumentParser:
         "clients and checks every promise; exit 1 if one broke",
     )
     found.add_argument(
-        "--url", help="已运行的服务器 a running server, token in QSERVER_ADMIN_TOKEN; 缺省自启 otherwise its own"
+        "--url",
+        help="已运行的服务器 a running server, its admin token in QSERVER_ADMIN_TOKEN; 缺省自启 otherwise its own",
     )
     found.add_argument(
         "--trace",
@@ -113,12 +115,10 @@ def demo() -> list[Hall]:
 def main(argv: Sequence[str]) -> int:
     """Runs the command and answers its exit code; the summary goes to standard output."""
     options = parser().parse_args(argv)
-    if options.url and not os.environ.get("QSERVER_ADMIN_TOKEN"):
-        print("缺少 QSERVER_ADMIN_TOKEN is not set: --url needs an admin token", file=sys.stderr)
-        return 2
     try:
+        options.token = (os.environ.get("QSERVER_ADMIN_TOKEN") or find_token(None)) if options.url else ""
         day = the_day(options)
-    except (ValueError, OSError) as error:
+    except (CommandError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     try:
@@ -142,7 +142,7 @@ async def _play(day: Day, options: argparse.Namespace) -> play.Played:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     wishes = {"speed": options.speed, "displays": options.displays, "seed": options.seed, "out": live.output()}
     if options.url:
-        return await play.play(day, options.url, os.environ["QSERVER_ADMIN_TOKEN"], **wishes)
+        return await play.play(day, options.url, options.token, **wishes)
     async with OwnServer() as server:
         played = await play.play(day, server.url, server.token, passing=True, **wishes)
         if played.record.unfinished:

@@ -90,13 +90,19 @@ def test_a_tiny_day_with_a_server_of_its_own(files: Path, capsys: pytest.Capture
     ("argv", "error"),
     [
         (["--trace", "missing.csv", "--hall", "missing.toml"], "missing.toml"),
-        (["--url", "http://127.0.0.1:9"], "QSERVER_ADMIN_TOKEN"),
+        (["--url", "http://127.0.0.1:9"], "no token"),
     ],
 )
 def test_wrong_options_end_with_2(
-    argv: list[str], error: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    argv: list[str],
+    error: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("QSERVER_ADMIN_TOKEN", raising=False)
+    for name in [name for name in os.environ if name.startswith("QSERVER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert command.main(argv) == 2
     assert error in capsys.readouterr().err
 
