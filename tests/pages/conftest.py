@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from qserver.api.pages import files
 from tests.pages.stage import DEFINITION, Hall, Screens
@@ -16,6 +16,8 @@ from tests.whole import Whole
 CHROMIUM = "/usr/bin/chromium"
 KIOSK = ["--autoplay-policy=no-user-gesture-required"]
 """As a screen without hands is started: it may sound without a touch."""
+PATIENCE_MS = 20_000
+"""How long something that must come may take on a busy machine; what comes at once costs nothing."""
 UNITS = Path(__file__).parent / "units"
 ORIGIN = "http://pages.test"
 """Answered by `modules` below, never by a network."""
@@ -24,13 +26,14 @@ ORIGIN = "http://pages.test"
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *KIOSK])
         yield browser
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def modules(chromium: Browser) -> AsyncIterator[Page]:
     """An empty page whose origin serves every module of the pages, and the checks in `units`."""
     known = files()

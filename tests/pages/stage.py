@@ -89,7 +89,7 @@ class Screens:
         context = await self.browser.new_context(
             viewport={"width": size[0], "height": size[1]}, base_url=self.hall.server.url, **options
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         self._contexts.append(context)
         page = await context.new_page()
         page.on("console", self._heard)

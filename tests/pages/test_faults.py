@@ -137,9 +137,9 @@ async def test_the_board_tells_of_the_loss_and_catches_up(screens: Screens, hall
     await expect(board.locator("#calls li").first).to_contain_text(number)
     await expect(clerk.locator("#lost")).to_be_visible()
     await hall.server.start()
-    await expect(board.locator("#lost")).to_be_hidden(timeout=30_000)
+    await expect(board.locator("#lost")).to_be_hidden()
     await expect(board.locator("#newest .no")).to_have_text(number)
-    await expect(clerk.locator("#lost")).to_be_hidden(timeout=30_000)
+    await expect(clerk.locator("#lost")).to_be_hidden()
     await expect(clerk.locator("#current")).to_have_text(number)
     await press(clerk, "r", "called")
     await expect(board.locator(f"#spoken [data-ticket={number}]")).to_have_count(2)  # each call once, over the restart
