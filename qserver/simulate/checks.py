@@ -18,6 +18,8 @@ from .record import Board, FeedEvent, Record
 SHOWN = 5
 """How many findings of a check are told one by one."""
 CALLS = ("ticket.called", "ticket.recalled")
+COMMANDED = ("ticket.", "window.", "rating.recorded")
+"""Beginnings of the kinds that nothing but a command (or time) leads to; the others follow from these."""
 OVERTIME = ("overtime.wait", "overtime.service")
 
 
@@ -182,17 +184,18 @@ def feed(record: Record, by_hall: Mapping[str, Sequence[FeedEvent]]) -> Check:
         for before, after in itertools.pairwise(events):
             if after.s != before.s + 1:
                 broken.append(f"{hall}: after s={before.s} comes s={after.s}")
-    kinds = {ack.kind for ack in record.acks}
     timed: Counter[tuple[str, str, str, int]] = Counter()
     plain: Counter[tuple[str, str, str]] = Counter()
     by_time = 0
     for event in record.feed:
-        if event.kind in kinds and event.data.actor != "system":
-            key = (event.hall, event.kind, event.data.ticket or event.data.window)
-            timed[*key, event.data.at_ms] += 1
-            plain[key] += 1
-        elif event.kind in kinds:
+        if not event.kind.startswith(COMMANDED):
+            continue
+        if event.data.actor == "system":
             by_time += 1
+            continue
+        key = (event.hall, event.kind, event.data.ticket or event.data.window)
+        timed[*key, event.data.at_ms] += 1
+        plain[key] += 1
     for ack in record.acks:
         key = (ack.hall, ack.kind, ack.ticket or ack.window)
         plain[key] -= 1

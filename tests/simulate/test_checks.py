@@ -176,6 +176,7 @@ def nobody(record: Record) -> None:
         (drop_event("ticket.started"), "in the feed", "ticket.started"),
         (drop_event("rating.prompted"), "in the feed", "after s=14 comes s=16"),
         (other_instant, "in the feed", "acknowledged for 99"),
+        (insert("window.taken_over", "", "ticket.recalled", window="w1"), "in the feed", "taken_over w1: 1"),
         (forget_ack, "in the feed", "never acknowledged"),
         (cut, "in the feed", "events were lost"),
         (report_differs, "counts equal", "served: acknowledged 2, feed 2, report 3"),

@@ -170,4 +170,4 @@ async def test_a_broken_promise_is_found(files: Path, server: OwnServer) -> None
         day = trace.read(files, definitions)
         played, _ = await asyncio.gather(play(day, server.url, server.token, speed=300, displays=1, seed=1), meddle())
     assert not played.held, played.summary
-    assert "window.opened w2: 1 in the feed, never acknowledged" in played.summary
+    assert "w2: 1 in the feed, never acknowledged" in played.summary
