@@ -22,6 +22,8 @@ from . import mistakes
 
 PREFIX = "QSERVER_"
 FILE = "qserver.toml"
+TOKEN_FILE = "admin-token"
+"""Where in the data directory an admin token that was made here is kept, for the commands on this machine."""
 SECRETS = frozenset({"admin_token", "redis_url"})
 """Settings that may hold a secret: they may also come from a file named by `QSERVER_*_FILE`, and are never shown."""
 CLIENT = frozenset({"QSERVER_URL", "QSERVER_TOKEN", "QSERVER_TOKEN_FILE", "QSERVER_CONFIG"})

@@ -22,12 +22,10 @@ from qserver.domain.lifecycle import Role
 from qserver.store.answers import SYSTEM
 from qserver.store.store import Store
 
-from .config import Settings
+from .config import TOKEN_FILE, Settings
 
 ADMIN = "admin"
 """The id of the admin token that is set; one that is made has an id that begins so."""
-TOKEN_FILE = "admin-token"
-"""Where in the data directory an admin token that was made here is kept, for the commands on this machine."""
 SHORT_TOKEN = 16
 
 log = logging.getLogger(__name__)

@@ -1,13 +1,13 @@
-"""The commands as people run them: processes with exit codes, against a whole server."""
+"""The commands as people run them: processes with exit codes, against one whole server with a hall per test."""
 
 from __future__ import annotations
 
 import asyncio
 import csv
 import io
+import itertools
 import json
 import os
-import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -15,18 +15,20 @@ from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
+import pytest_asyncio
 
-from qserver import cli, doctor
-from qserver.config import Settings
-from tests import servers
 from tests.halls import small_hall
 from tests.whole import Whole
 
-HALL = """id = "h1"
+HALL = """id = "{hall}"
 name = "小厅"
 services = [{id = "a", prefix = "A"}, {id = "b", prefix = "B"}]
 windows = [{id = "w1", services = ["a", "b"]}]
 """
+
+
+def definition(hall: str) -> str:
+    return HALL.replace("{hall}", hall)
 
 
 class Ended(NamedTuple):
@@ -39,9 +41,19 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Coroutine[Any, Any, Ended]]
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
+def hall() -> str:
+    """The id of a hall that no other test uses."""
+    return f"hall-{next(_numbers)}"
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # the server's child process belongs to its loop
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Whole]:
     async with Whole() as started:
         yield started
@@ -69,55 +81,57 @@ async def command(*arguments: str | Path, cwd: Path, **environment: str) -> Ende
     return Ended(process.returncode, out.decode("utf-8", "replace"), err.decode(), out)
 
 
-async def test_halls_are_applied_as_often_as_one_likes_listed_and_shown(run: Run, tmp_path: Path) -> None:
+async def test_halls_are_applied_as_often_as_one_likes_listed_and_shown(hall: str, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "hall.toml"
-    file.write_text(HALL)
-    assert (await run("hall", "apply", file)).out.startswith("h1 made ")
-    assert (await run("hall", "apply", file)).out.startswith("h1 applied ")
-    assert (await run("hall", "list")).out == "h1\t小厅\t2 services\t1 windows\n"
-    assert json.loads((await run("hall", "show", "h1")).out)["windows"][0]["id"] == "w1"
-    missing = await run("hall", "show", "h2")
+    file.write_text(definition(hall))
+    assert (await run("hall", "apply", file)).out.startswith(f"{hall} made ")
+    assert (await run("hall", "apply", file)).out.startswith(f"{hall} applied ")
+    assert f"{hall}\t小厅\t2 services\t1 windows\n" in (await run("hall", "list")).out
+    assert json.loads((await run("hall", "show", hall)).out)["windows"][0]["id"] == "w1"
+    missing = await run("hall", "show", "nowhere")
     assert (missing.code, missing.out) == (1, "")
     assert "(not_found)" in missing.err
 
 
-async def test_a_hall_file_with_mistakes_is_not_sent(run: Run, tmp_path: Path) -> None:
+async def test_a_hall_file_with_mistakes_is_not_sent(hall: str, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "hall.toml"
-    file.write_text(HALL + "[calls]\nmax_cals = 2\n")
+    file.write_text(definition(hall) + "[calls]\nmax_cals = 2\n")
     ended = await run("hall", "apply", file)
     assert ended.code == 2
     assert f"{file} line 6: $.calls.max_cals: unknown name, did you mean max_calls?" in ended.err
-    assert (await run("hall", "list")).out == ""
+    assert hall not in (await run("hall", "list")).out
 
 
-async def test_a_definition_the_server_refuses_is_said_in_its_words(server: Whole, run: Run, tmp_path: Path) -> None:
+async def test_a_definition_the_server_refuses_is_said_in_its_words(
+    hall: str, server: Whole, run: Run, tmp_path: Path
+) -> None:
     file = tmp_path / "hall.toml"
-    file.write_text(HALL)
+    file.write_text(definition(hall))
     await run("hall", "apply", file)
-    await server.post("/halls/h1/tickets", {"service": "b"})
-    file.write_text(HALL.replace(', {id = "b", prefix = "B"}', "").replace('"a", "b"', '"a"'))
+    await server.post(f"/halls/{hall}/tickets", {"service": "b"})
+    file.write_text(definition(hall).replace(', {id = "b", prefix = "B"}', "").replace('"a", "b"', '"a"'))
     ended = await run("hall", "apply", file)
     assert ended.code == 1
     assert "(in_use)" in ended.err
 
 
-async def test_tokens_are_made_listed_and_revoked(server: Whole, run: Run) -> None:
-    await server.put_hall(small_hall())
-    made = await run("token", "create", "--role", "pad", "--hall", "h1", "--window", "w1", "--name", "一号窗评价器")
+async def test_tokens_are_made_listed_and_revoked(hall: str, server: Whole, run: Run) -> None:
+    await server.put_hall(small_hall(hall))
+    made = await run("token", "create", "--role", "pad", "--hall", hall, "--window", "w1", "--name", "一号窗评价器")
     token_id, text = made.out.strip().split("\t")
-    assert (await server.request("GET", "/halls/h1/windows/w1", token=text)).status == 200
+    assert (await server.request("GET", f"/halls/{hall}/windows/w1", token=text)).status == 200
     listed = await run("token", "list")
-    assert f"{token_id}\tpad\th1\tw1\t" in listed.out
+    assert f"{token_id}\tpad\t{hall}\tw1\t" in listed.out
     assert "一号窗评价器" in listed.out and text not in listed.out
     assert (await run("token", "revoke", token_id)).out == f"{token_id} revoked\n"
-    assert (await server.request("GET", "/halls/h1/windows/w1", token=text)).status == 401
-    assert (await run("token", "create", "--role", "pad", "--hall", "h1")).code == 1
+    assert (await server.request("GET", f"/halls/{hall}/windows/w1", token=text)).status == 401
+    assert (await run("token", "create", "--role", "pad", "--hall", hall)).code == 1
     assert (await run("token", "create", "--role", "boss")).code == 2
 
 
-async def test_events_are_pulled_once_in_either_form(server: Whole, run: Run) -> None:
-    await server.put_hall(small_hall())
-    await server.post("/halls/h1/tickets", {"service": "a"})
+async def test_events_are_pulled_once_in_either_form(hall: str, server: Whole, run: Run) -> None:
+    await server.put_hall(small_hall(hall))
+    await server.post(f"/halls/{hall}/tickets", {"service": "a"})
     pulled = await run("events", "pull", "--group", "g1", "--from-start")
     kinds = [json.loads(line)["type"] for line in pulled.out.splitlines()]
     assert kinds[-1] == "qserver.ticket.issued"
@@ -132,8 +146,8 @@ def objects(data: bytes) -> list[Any]:
     return list(unpacker)
 
 
-async def test_events_are_followed_until_the_reader_has_enough(server: Whole, tmp_path: Path) -> None:
-    await server.put_hall(small_hall())
+async def test_events_are_followed_until_the_reader_has_enough(hall: str, server: Whole, tmp_path: Path) -> None:
+    await server.put_hall(small_hall(hall))
     environment = {name: text for name, text in os.environ.items() if not name.startswith("QSERVER_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "qserver", "events", "pull", "--group", "g", "--from-start", "--follow", cwd=tmp_path,
@@ -141,32 +155,32 @@ async def test_events_are_followed_until_the_reader_has_enough(server: Whole, tm
     )  # fmt: skip
     assert process.stdout is not None
     found = [json.loads(await process.stdout.readline())["type"]]
-    await server.post("/halls/h1/tickets", {"service": "a"})
+    await server.post(f"/halls/{hall}/tickets", {"service": "a"})
     while found[-1] != "qserver.ticket.issued":
         found.append(json.loads(await process.stdout.readline())["type"])
     process.terminate()
     await process.wait()
 
 
-async def test_reports_in_every_form(server: Whole, run: Run, tmp_path: Path) -> None:
-    await server.put_hall(small_hall())
-    await server.post("/halls/h1/windows/w1/open", {"staff": "s-1"})
-    day = (await server.post("/halls/h1/tickets", {"service": "a"}))["ticket"]["day"]
-    await server.post("/halls/h1/windows/w1/call", {})
-    await server.post("/halls/h1/windows/w1/start", {})
-    await server.post("/halls/h1/windows/w1/finish", {})
-    table = await run("report", "--hall", "h1", "--day", day)
+async def test_reports_in_every_form(hall: str, server: Whole, run: Run, tmp_path: Path) -> None:
+    await server.put_hall(small_hall(hall))
+    await server.post(f"/halls/{hall}/windows/w1/open", {"staff": "s-1"})
+    day = (await server.post(f"/halls/{hall}/tickets", {"service": "a"}))["ticket"]["day"]
+    await server.post(f"/halls/{hall}/windows/w1/call", {})
+    await server.post(f"/halls/{hall}/windows/w1/start", {})
+    await server.post(f"/halls/{hall}/windows/w1/finish", {})
+    table = await run("report", "--hall", hall, "--day", day)
     assert "办结" in table.out and "1 号窗口" in table.out and "合计 total" in table.out
-    rows = list(csv.reader(io.StringIO((await run("report", "--hall", "h1", "--day", day, "--format", "csv")).out)))
+    rows = list(csv.reader(io.StringIO((await run("report", "--hall", hall, "--day", day, "--format", "csv")).out)))
     assert any("1 号窗口" in row for row in rows)
-    found = json.loads((await run("report", "--hall", "h1", "--day", day, "--by", "service", "--format", "json")).out)
+    found = json.loads((await run("report", "--hall", hall, "--day", day, "--by", "service", "--format", "json")).out)
     assert found["totals"]["served"] == 1
     file = tmp_path / "report.xlsx"
-    assert (await run("report", "--hall", "h1", "--day", day, "--format", "xlsx", "-o", file)).code == 0
+    assert (await run("report", "--hall", hall, "--day", day, "--format", "xlsx", "-o", file)).code == 0
     assert file.read_bytes().startswith(b"PK")
-    assert (await run("report", "--hall", "h1", "--day", "someday")).code == 1
-    assert (await run("report", "--hall", "h1", "--day", day, "-o", tmp_path / "no" / "where")).code == 1
-    assert (await run("report", "--hall", "h1")).code == 2
+    assert (await run("report", "--hall", hall, "--day", "someday")).code == 1
+    assert (await run("report", "--hall", hall, "--day", day, "-o", tmp_path / "no" / "where")).code == 1
+    assert (await run("report", "--hall", hall)).code == 2
 
 
 async def test_the_token_is_found_in_the_data_directory(tmp_path: Path) -> None:
@@ -194,68 +208,3 @@ async def test_no_server_no_right_and_no_sense_are_said_plainly(run: Run, tmp_pa
 
 async def test_simulate_has_a_parser_of_its_own(run: Run) -> None:
     assert (await run("simulate", "--help")).out.startswith("usage: qserver simulate")
-
-
-def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    out = capsys.readouterr().out
-    listed = {line.split()[0] for line in out.splitlines() if line.startswith("    ")}
-    assert listed >= {"serve", "hall", "token", "simulate", "events", "report", "doctor", "check-config"}
-
-
-async def test_doctor_finds_a_running_embedded_server_well(server: Whole, tmp_path: Path) -> None:
-    ended = await command("doctor", "--data-dir", server.data, cwd=tmp_path)
-    assert ended.code == 0, ended.out
-    for text in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction", "are loaded", "halls: 0"):
-        assert text in ended.out
-    assert "bad" not in ended.out
-
-
-async def test_doctor_starts_the_embedded_server_when_it_is_not_running(server: Whole, tmp_path: Path) -> None:
-    await server.stop()
-    ended = await command("doctor", "--data-dir", server.data, cwd=tmp_path)
-    assert ended.code == 0
-    assert "started for this check" in ended.out
-    assert not doctor.running_socket(server.data)
-
-
-async def test_doctor_names_what_is_wrong_and_how_to_mend_it(valkey: servers.DataServer, tmp_path: Path) -> None:
-    for name, value in (("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")):
-        valkey.ask("CONFIG", "SET", name, value)
-    try:
-        ended = await command("doctor", "--redis-url", valkey.url, cwd=tmp_path)
-    finally:
-        for name, value in (("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory-policy", "noeviction")):
-            valkey.ask("CONFIG", "SET", name, value)
-    assert ended.code == 1
-    for text in ("appendonly is no", "-> CONFIG SET appendonly yes", "CONFIG SET maxmemory-policy noeviction"):
-        assert text in ended.out
-    assert "warn" in next(line for line in ended.out.splitlines() if "appendfsync is everysec" in line)
-
-
-async def test_doctor_says_when_nobody_is_there_and_when_partitions_differ(
-    valkey: servers.DataServer, tmp_path: Path
-) -> None:
-    async with Whole(redis_url=valkey.url):
-        ended = await command("doctor", "--redis-url", valkey.url, cwd=tmp_path, QSERVER_PARTITIONS="8")
-        assert (ended.code, "16 partitions, not 8" in ended.out) == (1, True)
-    valkey.end()
-    ended = await command("doctor", "--redis-url", valkey.url, cwd=tmp_path)
-    assert (ended.code, "start it, or correct redis_url" in ended.out) == (1, True)
-
-
-def test_doctor_looks_at_the_disk(tmp_path: Path) -> None:
-    directory = tmp_path / "data"
-    assert any("does not exist yet" in one.what for one in doctor.disk(directory))
-    directory.mkdir(mode=0o755)
-    directory.chmod(0o755)
-    found = {one.what: one for one in doctor.disk(directory)}
-    assert any(one.level == "warn" and "chmod 700" in one.mend for one in found.values())
-    assert stat.S_IMODE(directory.stat().st_mode) == 0o755, "it only looks"
-    assert list(directory.iterdir()) == []
-
-
-def test_doctor_warns_of_a_server_that_is_reached_without_tls() -> None:
-    assert any("TLS: none" in one.what for one in doctor.machine(Settings(host="0.0.0.0")))
-    assert not any("TLS" in one.what for one in doctor.machine(Settings()))

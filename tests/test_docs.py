@@ -104,3 +104,11 @@ def test_the_changelog_keeps_its_form() -> None:
 def test_every_file_of_ours_says_what_it_is_for() -> None:
     for path in sorted((ROOT / "qserver").rglob("*.py")):
         assert path.read_text(encoding="utf-8").startswith('"""'), path
+
+
+def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    listed = {line.split()[0] for line in out.splitlines() if line.startswith("    ")}
+    assert listed >= {"serve", "hall", "token", "simulate", "events", "report", "doctor", "check-config"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import ssl
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from qserver import provision
+from qserver import config
 from qserver.config import Settings
 from qserver.doors import ListenError, listen
 from qserver.server import Server, reachable
@@ -47,7 +48,7 @@ async def test_the_first_admin_token_is_printed_once_and_kept_for_the_commands()
         server.admin = printed[0].split()[-1]
         assert server.admin.startswith("qs_admin-")
         assert await server.get("/halls") == {"halls": []}
-        kept = server.data / provision.TOKEN_FILE
+        kept = server.data / config.TOKEN_FILE
         assert kept.read_text().strip() == server.admin
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         await server.stop()
@@ -68,7 +69,7 @@ async def test_a_revoked_first_token_never_comes_back_another_one_is_made() -> N
         assert (await server.request("GET", "/halls")).status == 401
         server.admin = next(line for line in server.lines if "admin token" in line).split()[-1]
         assert (await server.request("GET", "/halls")).status == 200
-        assert (server.data / provision.TOKEN_FILE).read_text().strip() == server.admin
+        assert (server.data / config.TOKEN_FILE).read_text().strip() == server.admin
 
 
 async def test_a_token_that_is_set_anew_ends_the_one_set_before() -> None:
@@ -80,6 +81,26 @@ async def test_a_token_that_is_set_anew_ends_the_one_set_before() -> None:
         assert (await server.request("GET", "/halls", token=first)).status == 401
         assert (await server.request("GET", "/halls")).status == 200
         assert (await server.request("GET", "/halls", token=other)).status == 200
+
+
+async def test_a_copy_of_the_stopped_directory_is_a_backup() -> None:
+    async with Whole() as server:
+        await server.put_hall(small_hall())
+        kept = (await server.post("/halls/h1/tickets", {"service": "a"}))["ticket"]
+        before = await server.get("/halls/h1/board")
+        await server.stop()
+        backup = server.folder / "backup"
+        shutil.copytree(server.data, backup, ignore=shutil.ignore_patterns("*.sock"))
+        await server.start()
+        lost = (await server.post("/halls/h1/tickets", {"service": "a"}))["ticket"]
+        await server.stop()
+        shutil.rmtree(server.data)
+        backup.rename(server.data)
+        await server.start()
+        assert (await server.get(f"/halls/h1/tickets/{kept['id']}"))["ticket"] == kept
+        assert (await server.request("GET", f"/halls/h1/tickets/{lost['id']}")).code == "not_found"
+        assert (await server.post("/halls/h1/tickets", {"service": "a"}))["ticket"]["no"] == lost["no"]
+        assert (await server.get("/halls/h1/board"))["ep"] != before["ep"]
 
 
 async def test_hall_files_are_applied_and_a_bad_one_ends_the_start(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from qserver.config import ConfigError, data_directory
-from qserver.provision import TOKEN_FILE
+from qserver.config import TOKEN_FILE, ConfigError, data_directory
 
 URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 60.0

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from qserver import config, doctor
+from qserver import config
 
 from .client import CommandError
 
@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _examine(settings: config.Settings) -> int:
+    from qserver import doctor  # the other commands need not wait for what it brings along
+
     bad = False
     async for finding in doctor.examine(settings):
         bad |= finding.level == "bad"

@@ -8,10 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from qserver.domain import figures
 
 from .client import Client, CommandError, add_options, part
@@ -65,6 +61,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(report: dict[str, Any], output: Path | None) -> None:
+    from rich import box  # only a table needs it
+    from rich.console import Console
+    from rich.table import Table
+
     known = {column.path: column for column in figures.COLUMNS}
     columns = [known[path] for path in SHOWN]
     table = Table(title=f"{report['name']} {report.get('day') or report.get('month')}", box=box.SIMPLE)

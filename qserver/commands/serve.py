@@ -9,15 +9,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-
-import uvloop
+from typing import TYPE_CHECKING
 
 from qserver import config, logs
 from qserver.domain.errors import QserverError
-from qserver.provision import TOKEN_FILE
-from qserver.server import Server, Started
 
 from .client import CommandError
+
+if TYPE_CHECKING:  # the other commands need not wait for all that a server is made of
+    from qserver.server import Server, Started
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
         settings = config.load(options.config, options=given)
     except config.ConfigError as error:
         raise CommandError("\n".join(["the settings have mistakes:", *error.mistakes]), 2) from None
+    import uvloop
+
+    from qserver.server import Server
+
     writer = logs.set_up(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -99,7 +103,7 @@ def _tell(server: Server, started: Started) -> None:
     if started.admin_token:
         lines += [
             f"管理员令牌，只显示这一次 admin token, shown only now: {started.admin_token}",
-            f"  本机命令从此处读取 the commands on this machine find it in {server.settings.directory / TOKEN_FILE}",
+            f"  本机命令从此处读取 commands on this machine find it in {server.settings.directory / config.TOKEN_FILE}",
         ]
     if started.links:
         lines.append(
