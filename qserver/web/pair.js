@@ -1,11 +1,17 @@
 // How a page comes to its token: a one-time code in the fragment of its link is exchanged for a token of its own,
 // which stays in this browser's storage per page, hall and window. The code leaves the address bar at once.
 
-import { Api, Problem } from "./api.js";
+import { Api } from "./api.js";
 import { $, el, toast } from "./dom.js";
 import { explain, label } from "./i18n.js";
 
 const PREFIX = "qserver:token:";
+const AT_A_WINDOW = ["clerk", "window", "pad"];
+
+// The page belongs to a window, the code to none.
+class NoWindow extends Error {
+  code = "no_such_window";
+}
 
 // Where this page stands: {page, hall, window}.
 export function place(location = window.location) {
@@ -45,6 +51,7 @@ export function takeCode(location = window.location, history = window.history) {
 // The answer's hall and window win over the address, which is then made to agree.
 async function redeem(code, where) {
   const answer = await new Api("").post("/api/v1/pair", { code });
+  if (AT_A_WINDOW.includes(where.page) && !answer.window && !where.window) throw new NoWindow();
   return keep(answer, where);
 }
 
@@ -113,5 +120,3 @@ export function denied(where = place()) {
     el("div", { class: "card narrow" }, el("h1", {}, label("denied_title")), el("p", {}, label("denied_text")),
       el("p", {}, el("button", { class: "main", onclick: () => location.reload() }, label("pair"))))));
 }
-
-export { Problem };

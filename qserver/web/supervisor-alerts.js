@@ -24,7 +24,7 @@ export function alerts(stats, hall, now) {
         service: service.id, ms: waited,
       });
     }
-    const serving = stats.windows.filter((w) => w.services.includes(service.id) && w.state !== "closed" && w.state !== "paused");
+    const serving = stats.windows.filter((w) => w.services.includes(service.id) && !["closed", "paused"].includes(w.state));
     if (!serving.length) found.push({ kind: "bad", key: "alert_no_window", service: service.id, n: figures.waiting });
     for (const w of serving) {
       if (w.state === "idle" && now - w.since_ms > 60000 && !found.some((one) => one.key === "alert_idle" && one.window === w.id)) {

@@ -6,7 +6,7 @@ import { begin, both, explain, label, naming, readingSwitches, say } from "./i18
 import { denied, session } from "./pair.js";
 import { Follow } from "./socket.js";
 import { alerts } from "./supervisor-alerts.js";
-import { hm, hms, ServerClock, stopwatch } from "./time.js";
+import { hm, hms, monthDay, ServerClock, stopwatch } from "./time.js";
 
 const SCREENS = { display: "board", pad: "pad", clerk: "clerk", guide: "guide", kiosk: "guide" };
 const AT_A_WINDOW = ["pad", "clerk"];
@@ -75,6 +75,7 @@ async function loadReviews() {
 
 function review(one) {
   const late = one.late || (one.due_ms !== null && clock.now() > one.due_ms);
+  const due = one.due_ms === null ? "" : ` ${monthDay(one.due_ms, names.zone)}`;
   const details = () => ask(`${one.id} · ${one.ticket}`, el("ol", {}, one.history.map(({ at_ms, step, actor, ...more }) =>
     el("li", {}, `${hm(at_ms, names.zone)} ${step} (${actor}) `,
       Object.entries(more).filter(([, value]) => value !== "" && !(Array.isArray(value) && !value.length))
@@ -84,7 +85,7 @@ function review(one) {
     el("td", {}, label(`review_${one.state}`)), el("td", {}, label(`source_${one.source}`)),
     el("td", {}, names.window(one.window)), el("td", {}, both(...names.service(one.service))),
     el("td", {}, hm(one.opened_ms, names.zone)),
-    el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", one.due_ms === null ? "" : ` ${new Date(one.due_ms).toISOString().slice(0, 10)}`),
+    el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", due),
     el("td", {}, el("button", { type: "button", class: "quiet", onclick: details }, label("history"))));
 }
 
@@ -118,7 +119,8 @@ $("#pairing-for").addEventListener("submit", async (event) => {
     const page = role === "display" && window ? "window" : SCREENS[role];
     const query = new URLSearchParams(window ? { hall: me.hall, window } : { hall: me.hall });
     const link = `${location.origin}/${page}?${query}#pair=${encodeURIComponent(code)}`;
-    $("#code").replaceChildren(label("code_is"), ` ${code} `, el("br"), el("a", { href: link, target: "_blank", rel: "noopener" }, link));
+    $("#code").replaceChildren(label("code_is"), ` ${code} `, el("br"),
+      el("a", { href: link, target: "_blank", rel: "noopener" }, link));
   } catch (error) {
     toast(explain(error), "bad");
   }

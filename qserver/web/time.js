@@ -33,6 +33,7 @@ function format(zone, options) {
 
 export const hm = (ms, zone) => format(zone, { hour: "2-digit", minute: "2-digit" }).format(ms);
 export const hms = (ms, zone) => format(zone, { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
+export const monthDay = (ms, zone) => format(zone, { month: "2-digit", day: "2-digit" }).format(ms);
 export const day = (ms, zone) =>
   format(zone, { year: "numeric", month: "long", day: "numeric", weekday: "long" }).format(ms);
 

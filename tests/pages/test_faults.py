@@ -272,3 +272,13 @@ async def test_keys_do_nothing_while_a_dialog_is_open(screens: Screens, hall: Ha
     await expect(clerk.locator("dialog")).to_have_count(0)
     await expect(clerk.locator("#state.idle")).to_be_visible()
     assert screens.complaints() == EMPTY
+
+
+async def test_a_page_of_a_window_wants_a_code_of_a_window(screens: Screens, hall: Hall) -> None:
+    screen = await screens.page()
+    await screen.goto(f"/window?hall={HALL}#pair={await hall.code('display')}")
+    await expect(screen.locator("#toasts")).to_contain_text("没有这个窗口")
+    await screen.locator("#pairing input").fill(await hall.code("display", "w3"))
+    await screen.locator("#pairing button").click()
+    await expect(screen.locator("#name")).to_have_text("3号窗口")
+    assert screens.complaints() == EMPTY
