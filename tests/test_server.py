@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError
+from websockets.typing import Subprotocol
 
 from qserver import config
 from qserver.config import Settings
@@ -143,6 +147,30 @@ async def test_workers_share_the_port_and_one_that_dies_is_replaced() -> None:
             await asyncio.sleep(0.01)
         assert len([pid for pid in server.tree() if b"qserver.workers" in cmdline(pid)]) == 2
         assert await server.stop() == 0
+
+
+async def test_nothing_it_starts_inherits_a_secret() -> None:
+    async with Whole("--workers", "2") as server:
+        for pid in server.tree()[1:]:
+            assert server.admin.encode() not in Path(f"/proc/{pid}/environ").read_bytes() + cmdline(pid)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_screens_are_sent_away_with_a_time_to_come_back(workers: str) -> None:
+    async with Whole("--workers", workers) as server:
+        await server.put_hall(small_hall())
+        token = await server.token("display", hall="h1")
+        async with connect(server.socket_url, subprotocols=[Subprotocol("qserver.v1.json")]) as screen:
+            await screen.send(json.dumps({"t": "hello", "token": token, "hall": "h1", "topic": "board"}))
+            assert json.loads(await screen.recv())["t"] == "welcome"
+            stopping = asyncio.create_task(server.stop())
+            told = []
+            with pytest.raises(ConnectionClosedError, match="received 4001"):
+                while True:
+                    told.append(json.loads(await screen.recv()))
+            assert told[-1]["t"] == "bye" and told[-1]["code"] == 4001
+            assert told[-1]["retry_ms"][0] < told[-1]["retry_ms"][1]
+            assert await stopping == 0
 
 
 async def test_workers_go_when_their_parent_is_killed() -> None:

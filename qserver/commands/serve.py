@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         settings = config.load(options.config, options=given)
     except config.ConfigError as error:
         raise CommandError("\n".join(["the settings have mistakes:", *error.mistakes]), 2) from None
+    for name in config.SECRETS:  # what we start need not inherit them
+        os.environ.pop(config.PREFIX + name.upper(), None)
     import uvloop
 
     from qserver.server import Server
