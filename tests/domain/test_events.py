@@ -70,7 +70,8 @@ def test_the_dictionary_lists_the_kinds_of_the_contract() -> None:
         "token.revoked device.connected device.lost ticket.reprioritised ticket.postponed ticket.undone "
         "rating.prompted rating.unrated"
     )
-    assert {f"ticket.{kind}" for kind in ticket.split()} | set(others.split()) == set(events.KINDS)
+    missing = ({f"ticket.{kind}" for kind in ticket.split()} | set(others.split())) - set(events.KINDS)
+    assert not missing
 
 
 def test_a_refusal_says_its_code_in_words_and_carries_its_data() -> None:
