@@ -129,6 +129,8 @@ EXTRA: dict[str, str] = {
     "reasons": "reasons chosen (rating.recorded)",
     "comment": "the citizen's words (rating.recorded, review.revisited)",
     "until_ms": "until when the pad may ask (rating.prompted)",
+    "signals": "what looks odd: short_service, reissued, cancelled_in_service, many_recalls, undone_before_rating, "
+    "rating_burst (finished, issued, cancelled, recalled, undone, rating.recorded)",
     "review": "review id (review.*)",
     "result": "valid or invalid, satisfied or reopened (review.verified, review.revisited)",
     "to": "whom it was assigned to (review.assigned)",

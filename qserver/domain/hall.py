@@ -103,6 +103,21 @@ class Reviews(_Strict, frozen=True, kw_only=True):
     appeal_within: Term = "15wd"
 
 
+class Integrity(_Strict, frozen=True, kw_only=True):
+    """What is marked as odd, for people to look at; each 0 = never.
+
+    A service below `short_share` of its mean, `many_calls` of one ticket, a person again within `reissue_within_s` of a
+    finish, `burst` ratings on a pad each within `burst_s` of the one before. `marks` false: nothing at all.
+    """
+
+    marks: bool = True
+    short_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    many_calls: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+    reissue_within_s: Boost = 1800.0
+    burst: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 3
+    burst_s: Boost = 10.0
+
+
 class CalendarRef(_Strict, frozen=True, kw_only=True):
     """Which holidays working days follow: `china`, `weekdays` or a country's ISO code; "" = by the zone.
 
@@ -132,6 +147,7 @@ class Hall(_Strict, frozen=True, kw_only=True):
     rating: Rating = Rating()
     overtime: Overtime = Overtime()
     reviews: Reviews = Reviews()
+    integrity: Integrity = Integrity()
     calendar: CalendarRef = CalendarRef()
 
     def service(self, service_id: str) -> Service | None:
@@ -267,6 +283,11 @@ def scaled(hall: Hall, speed: float) -> Hall:
         priorities=[replace(p, boost_s=p.boost_s / speed) for p in hall.priorities],
         calls=replace(hall.calls, miss_after_s=fewer(hall.calls.miss_after_s)),
         rating=replace(hall.rating, window_s=hall.rating.window_s / speed),
+        integrity=replace(
+            hall.integrity,
+            reissue_within_s=hall.integrity.reissue_within_s / speed,
+            burst_s=hall.integrity.burst_s / speed,
+        ),
     )
 
 
@@ -328,6 +349,14 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
             "default_after": span(hall.rating.default_after),
         },
         "overtime": {"warn_at": hall.overtime.warn_at, "wait_review": hall.overtime.wait_review},
-        "verify": span(hall.reviews.verify_within),
+        "integrity": {
+            "short": hall.integrity.short_share,
+            "calls": hall.integrity.many_calls,
+            "reissue": math.floor(hall.integrity.reissue_within_s * 1000),
+            "burst": hall.integrity.burst,
+            "burst_ms": math.floor(hall.integrity.burst_s * 1000),
+        }
+        if hall.integrity.marks
+        else False,
         "reviews": {term: span(getattr(hall.reviews, f"{term}_within")) for term in TERMS},
     }

@@ -16,6 +16,16 @@ Source = Literal["active", "active_late", "default"]
 """Who a rating comes from: the pad, the ticket's link afterwards, or the profile's default level."""
 
 
+Signal = Literal[
+    "short_service", "reissued", "cancelled_in_service", "many_recalls", "undone_before_rating", "rating_burst"
+]
+"""What looks like gaming of the figures and is for people to look at; it changes nothing by itself.
+
+Served far below the mean; the same person again for the same service soon after a finish; cancelled though its service
+had begun; called very often; a finish taken back before the citizen rated; ratings on one pad faster than people can.
+"""
+
+
 class Rating(msgspec.Struct, frozen=True):
     """A citizen's rating of one finished leg: score 5 very satisfied .. 1 very dissatisfied."""
 
@@ -57,6 +67,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     rating: Rating | None
     outcome: str | None
     unreliable: bool
+    signals: list[Signal] = []
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,8 +20,8 @@ from qserver.domain import lifecycle, reviews
 from . import records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "order", "reviews", "cases", "moves", "tickets", "windows", "calls", "ratings",
-    "defaults", "time", "hall", "reads", "control", "groups", "batch",
+    "clock", "dates", "prelude", "emit", "order", "signals", "reviews", "cases", "moves", "tickets", "windows", "calls",
+    "ratings", "defaults", "time", "hall", "reads", "control", "groups", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 
@@ -84,6 +84,7 @@ def tables() -> str:
         _moves("WINDOW_MOVES", lifecycle.WINDOW_MOVES),
         f"local LIVE = {{{', '.join(f'{state} = true' for state in sorted(lifecycle.LIVE))}}}",
         _follow_up(),
+        f"local SIGNALS = {{{', '.join(f'{name} = {bit}' for name, bit in records.SIGNALS.items())}}}",
         f"local COUNTERS = {len(records.Counters.__struct_fields__)}",
         f"local COUNTERS_AS = '<{'d' * len(records.Counters.__struct_fields__)}' -- struct's form of them",
         *(f"local {flag} = {getattr(records, flag)}" for flag in flags),

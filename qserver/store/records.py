@@ -7,7 +7,7 @@ Absent is 0, '' or false in a record and None in the public form. Only shapes an
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -17,6 +17,8 @@ from qserver.domain.lifecycle import State, WindowState
 
 WAIT_WARNED, WAIT_OVER, SERVICE_WARNED, SERVICE_OVER, UNRELIABLE, UNRATED = 1, 2, 4, 8, 16, 32
 """Bits of `flags`."""
+SIGNALS: dict[public.Signal, int] = {name: 64 << n for n, name in enumerate(get_args(public.Signal))}
+"""Bits of `flags` that are for people to look at."""
 
 
 class LegRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -93,6 +95,8 @@ class WindowRecord(msgspec.Struct, array_like=True, frozen=True):
     rate_ticket: str
     rate_leg: int
     rate_until_ms: int
+    rated_at_ms: int = 0  # the pad's last rating, by the citizen's time
+    rated_run: int = 0  # so many in a row stood close to the one before
 
 
 class ReviewRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -203,6 +207,7 @@ def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
         rating=_rating(leg.rating),
         outcome=leg.outcome or None,
         unreliable=bool(leg.flags & UNRELIABLE),
+        signals=[name for name, bit in SIGNALS.items() if leg.flags & bit] if leg.flags else [],
     )
 
 

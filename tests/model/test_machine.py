@@ -36,6 +36,7 @@ HALL = hall.parse(
         "priorities": [{"id": "elder", "boost_s": 300}, {"id": "army", "boost_s": 86400}],
         "calls": {"max_calls": 2, "return_after": 2, "max_returns": 2, "miss_after_s": 240},
         "rating": {"window_s": 1200},
+        "integrity": {"marks": False},
     }
 )
 windows = st.sampled_from(["w1", "w1", "w2", "w3"])

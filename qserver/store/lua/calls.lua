@@ -17,6 +17,7 @@ local function finish_ticket(ctx, w, t, outcome, case)
   local service, leg, no = t[T.service], t[T.leg], t[T.no]
   local spent = served_ms(t, ctx.now)
   local c = counters(ctx, service)
+  local short = is_short(ctx, c, spent)
   c[C.finished] = c[C.finished] + 1
   if not has(t[T.flags], UNRELIABLE) then
     c[C.wait_sum_ms] = c[C.wait_sum_ms] + t[T.first_called_ms] - t[T.queued_ms]
@@ -31,6 +32,7 @@ local function finish_ticket(ctx, w, t, outcome, case)
   t[T.state] = 'finished'
   local extra, frame = {'outcome', outcome}, {'finish', w[W.id], 'idle', no, service}
   if case ~= '' then extra[3], extra[4] = 'case', case end
+  if short then signal(t, 'short_service', extra) end
   if following then
     extra[#extra + 1], extra[#extra + 2] = 'next_service', following
   end
@@ -117,7 +119,8 @@ command('recall', function(ctx, argv)
   t[T.called_ms], t[T.calls] = ctx.now, t[T.calls] + 1
   seat(ctx, w, t)
   count(ctx, t[T.service], C.recalled)
-  emit_ticket(ctx, 'ticket.recalled', t, nil, {'recall', w[W.id], 'called', t[T.no], t[T.service], t[T.calls]}, w)
+  local odd = is_called_often(ctx, t) and signal(t, 'many_recalls')
+  emit_ticket(ctx, 'ticket.recalled', t, odd, {'recall', w[W.id], 'called', t[T.no], t[T.service], t[T.calls]}, w)
   call('LPUSH', ctx.keys[CALLS], pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now}))
   call('LTRIM', ctx.keys[CALLS], 0, 19)
   schedule(ctx, t)
@@ -278,7 +281,9 @@ command('undo', function(ctx, argv)
   end
   t[T.events] = now_t[T.events]
   seat(ctx, w, t)
-  emit_ticket(ctx, 'ticket.undone', t, {'undid', undo[1]}, frame, w)
+  local extra = {'undid', undo[1]}
+  if undo[1] == 'finish' and ctx.rules.integrity then signal(t, 'undone_before_rating', extra) end
+  emit_ticket(ctx, 'ticket.undone', t, extra, frame, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
 end, wants_window)

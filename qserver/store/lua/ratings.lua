@@ -7,7 +7,7 @@ local function rated_leg(t, number)
     if t[T.state] ~= 'finished' then return nil end
     return {
       service = t[T.service], window = t[T.window], staff = t[T.staff], finished = t[T.finished_ms],
-      rating = t[T.rating], put = function(rating) t[T.rating] = rating end,
+      rating = t[T.rating], put = function(rating) t[T.rating] = rating end, mark = function(bit) mark(t, bit) end,
     }
   end
   local leg = t[T.legs][number]
@@ -15,6 +15,9 @@ local function rated_leg(t, number)
   return {
     service = leg[L.service], window = leg[L.window], staff = leg[L.staff], finished = leg[L.finished_ms],
     rating = leg[L.rating], put = function(rating) leg[L.rating] = rating end,
+    mark = function(bit)
+      if not has(leg[L.flags], bit) then leg[L.flags] = leg[L.flags] + bit end
+    end,
   }
 end
 
@@ -50,10 +53,16 @@ local function rate(ctx, window, item)
   count(ctx, leg.service, C.rated)
   if score <= 2 then count(ctx, leg.service, C.negative) end
   t[T.events] = t[T.events] + 1
-  emit(ctx, 'rating.recorded', {t[T.id], number, leg.window, leg.service, leg.staff, t[T.events]}, {
+  local extra = {
     'score', score, 'source', source, 'rid', rid, 'rated_ms', at, 'aspects', item[6], 'reasons', item[7],
     'comment', item[8],
-  }, nil, end_prompt(ctx, leg.window, t[T.id], number))
+  }
+  if is_burst(ctx, window, at) then
+    leg.mark(SIGNALS.rating_burst)
+    extra[#extra + 1], extra[#extra + 2] = 'signals', {'rating_burst'}
+  end
+  emit(ctx, 'rating.recorded', {t[T.id], number, leg.window, leg.service, leg.staff, t[T.events]}, extra, nil,
+    end_prompt(ctx, leg.window, t[T.id], number))
   if score <= 2 then
     open_review(ctx, 'rating', {
       window = leg.window, service = leg.service, staff = leg.staff, leg = number,

@@ -23,9 +23,10 @@ command('issue', function(ctx, argv)
   if why then return refuse('service_closed', 'reason', why) end
   local c = counters(ctx, service)
   if rules.quota >= 0 and c[C.issued] >= rules.quota then return refuse('quota_reached') end
+  local held
   if person ~= '' then
     local other = call('HGET', ctx.keys[PEOPLE], person .. service)
-    local held = other and load_ticket(ctx, other)
+    held = other and load_ticket(ctx, other)
     if held and LIVE[held[T.state]] and held[T.service] == service then
       return refuse('already_waiting', 'ticket', held[T.no])
     end
@@ -47,7 +48,9 @@ command('issue', function(ctx, argv)
   call('RPUSH', ctx.keys[ORDER], id)
   if rules.wait > 0 then schedule(ctx, t) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
-  emit_ticket(ctx, 'ticket.issued', t, {'priority', priority, 'channel', channel},
+  local extra = {'priority', priority, 'channel', channel}
+  if is_reissued(ctx, held) then signal(t, 'reissued', extra) end
+  emit_ticket(ctx, 'ticket.issued', t, extra,
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
   return {1, save_ticket(ctx, t), newest and c[C.waiting] - 1 or ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
 end, function(keys, argv)
@@ -74,7 +77,8 @@ command('cancel', function(ctx, argv)
   t[T.state], t[T.finished_ms], t[T.outcome] = 'cancelled', ctx.now, 'cancelled'
   frame[7] = waiting(ctx, t[T.service])
   count(ctx, t[T.service], C.cancelled)
-  emit_ticket(ctx, 'ticket.cancelled', t, nil, frame, w)
+  local odd = t[T.started_ms] ~= 0 and ctx.rules.integrity
+  emit_ticket(ctx, 'ticket.cancelled', t, odd and signal(t, 'cancelled_in_service'), frame, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
 end)
