@@ -11,19 +11,20 @@ itself counted as unreliable. Overtime and default ratings never mix with what c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from .figures import COLUMNS
 from .hall import Hall
 from .lifecycle import LIVE, State
-from .ticket import Leg, Review, Ticket
+from .ticket import Leg, Review, Signal, Ticket
 
 By = Literal["window", "staff", "service"]
 """What a report's rows stand for."""
 
 NEGATIVE_SOURCES = ("rating", "overtime", "wait", "case")
+SIGNALS = get_args(Signal)
 GOOD_FROM = 3
 """Levels 3, 4 and 5 are good, 1 and 2 negative."""
 
@@ -68,7 +69,20 @@ class Negatives(msgspec.Struct, frozen=True):
     overtime: int
     wait: int
     case: int
+    upheld: int
+    rectified: int
     excluded: int
+
+
+class SignalFigures(msgspec.Struct, frozen=True):
+    """Legs marked by each integrity signal: for people to look at, part of no other figure."""
+
+    short_service: int
+    reissued: int
+    cancelled_in_service: int
+    many_recalls: int
+    undone_before_rating: int
+    rating_burst: int
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +103,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     overtime: OvertimeFigures
     ratings: RatingFigures
     negatives: Negatives
+    signals: SignalFigures
     unreliable: int
 
 
@@ -156,6 +171,11 @@ def rate(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
+def _took(review: Review, step: str) -> bool:
+    """Whether the follow-up took a step."""
+    return any(one["step"] == step for one in review.history)
+
+
 def _row(key: str, name: str, legs: Sequence[Part], reviews: Sequence[Review], issued: int | None) -> Row:
     ended = [part for part in legs if served(part)]
     sure = [part.leg for part in legs if not part.leg.unreliable]
@@ -203,7 +223,13 @@ def _row(key: str, name: str, legs: Sequence[Part], reviews: Sequence[Review], i
             unrated=len(ended) - len(own),
             unrated_rate=rate(len(ended) - len(own), len(ended)),
         ),
-        negatives=Negatives(**by_source, excluded=len(reviews) - len(counted)),
+        negatives=Negatives(
+            **by_source,
+            upheld=sum(_took(review, "upheld") for review in counted),
+            rectified=sum(_took(review, "rectified") for review in counted),
+            excluded=len(reviews) - len(counted),
+        ),
+        signals=SignalFigures(**{name: sum(name in part.leg.signals for part in legs) for name in SIGNALS}),
         unreliable=len(legs) - len(sure),
     )
 

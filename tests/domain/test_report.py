@@ -238,9 +238,36 @@ def test_negatives_are_counted_by_who_said_them() -> None:
             review(5, state="excluded"),
         ),
     )
-    assert made.totals.negatives == reports.Negatives(rating=1, overtime=2, wait=1, case=0, excluded=1)
-    assert row(made, "w1").negatives == reports.Negatives(rating=1, overtime=1, wait=0, case=0, excluded=1)
+    none = {"upheld": 0, "rectified": 0}
+    assert made.totals.negatives == reports.Negatives(rating=1, overtime=2, wait=1, case=0, excluded=1, **none)
+    assert row(made, "w1").negatives == reports.Negatives(rating=1, overtime=1, wait=0, case=0, excluded=1, **none)
     assert row(made, "").negatives.wait == 1
+
+
+def test_upheld_and_rectified_negatives_are_counted_and_an_excluded_one_is_neither() -> None:
+    steps: list[dict[str, object]] = [
+        {"step": step} for step in ("opened", "appealed", "upheld", "verified", "rectified")
+    ]
+    made = report(
+        ticket(),
+        reviews=(
+            review(1, history=steps),
+            review(2, history=steps[:3]),
+            review(3, history=steps, state="excluded"),
+        ),
+    )
+    found = made.totals.negatives
+    assert (found.rating, found.upheld, found.rectified, found.excluded) == (2, 2, 1, 1)
+
+
+def test_signals_are_counted_where_the_leg_was() -> None:
+    made = report(
+        ticket(1, leg(signals=["short_service", "rating_burst"])),
+        ticket(2, leg(signals=["short_service"], window="w2")),
+    )
+    assert made.totals.signals == reports.SignalFigures(2, 0, 0, 0, 0, 1)
+    assert row(made, "w2").signals == reports.SignalFigures(1, 0, 0, 0, 0, 0)
+    assert (made.totals.served, made.totals.unreliable) == (2, 0), "a mark takes nothing out of any figure"
 
 
 def test_a_review_of_another_days_ticket_belongs_to_that_day() -> None:
