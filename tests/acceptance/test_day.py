@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
+from evaluator.client import Pad
 from qserver.domain.hall import Hall, parse
 from tests.acceptance.conftest import Screens
 from tests.whole import Whole
@@ -105,6 +108,71 @@ async def test_a_visit_from_the_slip_to_the_report(server: Whole, screens: Scree
     assert (row["served"], row["ratings"]["active"], row["overtime"]["service"]) == (1, 1, 1)
     assert (row["negatives"]["rating"], row["negatives"]["overtime"]) == (0, 1)
     assert row["service"]["p50_ms"] == finished["service_ms"]
+
+
+async def test_a_bad_rating_given_in_an_outage_is_followed_up_and_decided(
+    server: Whole, screens: Screens, tmp_path: Path
+) -> None:
+    await server.put_hall(hall())
+    supervisor, assessor, analytics = [
+        await server.token(role, hall="h1") for role in ("supervisor", "assessor", "analytics")
+    ]
+    clerk, token = [await server.token(role, hall="h1", window="w1") for role in ("clerk", "pad")]
+    await server.put("/events/day", {}, token=analytics)
+    changed = asyncio.Event()
+    pad = Pad(server.url, token, "h1", "w1", tmp_path / "spool", on_change=lambda _: changed.set())
+    working = asyncio.create_task(pad.run())
+    try:
+        ticket = (await server.post("/halls/h1/tickets", {"service": "b"}))["ticket"]
+        at_window = "/halls/h1/windows/w1"
+        await server.post(f"{at_window}/open", {"staff": "s-7"}, token=clerk)
+        for command in ("call", "start", "finish"):
+            await server.post(f"{at_window}/{command}", {}, token=clerk)
+        while pad.prompt.asked is None:
+            changed.clear()
+            await changed.wait()
+
+        # The power goes while the citizen presses; what was pressed arrives once it is back, once.
+        await server.kill9_tree()
+        pad.press(1)
+        pad.submit(["等候时间过长"], "排队太久")
+        await server.start()
+        events = await feed_until(server, analytics, "review.opened")
+        rated = [event for event in events if event["type"] == "qserver.rating.recorded"]
+        assert [(one["data"]["ticket"], one["data"]["leg"]) for one in rated] == [(ticket["id"], 1)]
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        pad.close()
+    shown = (await server.get(f"/halls/h1/tickets/{ticket['id']}"))["ticket"]["rating"]
+    assert (shown["score"], shown["source"]) == (1, "active")
+
+    # The hall follows up, the clerk appeals, and nobody but the assessor decides.
+    review = (await server.get("/halls/h1/reviews?source=rating", token=supervisor))["reviews"][0]
+    path = f"/halls/h1/reviews/{review['id']}"
+    steps: list[tuple[str, dict[str, str], str]] = [
+        ("assign", {"to": "s-9"}, "assigned"),
+        ("verify", {"result": "valid", "note": "属实"}, "verified"),
+        ("rectify", {"note": "增开窗口"}, "rectified"),
+        ("revisit", {"result": "satisfied"}, "revisited"),
+        ("close", {}, "closed"),
+    ]
+    for step, body, state in steps:
+        assert (await server.post(f"{path}/{step}", body, token=supervisor))["review"]["state"] == state
+    assert (await server.post(f"{path}/appeal", {"reason": "非本窗口原因"}, token=clerk))["review"][
+        "state"
+    ] == "appealed"
+    refused = await server.request("POST", f"{path}/exclude", {"reason": "属实"}, token=supervisor)
+    assert refused.code == "forbidden"
+    decided = (await server.post(f"{path}/exclude", {"reason": "系统故障所致"}, token=assessor))["review"]
+    assert decided["state"] == "excluded"
+    assert len(decided["history"]) == len(steps) + 3
+    report = await server.get(f"/halls/h1/reports/day/{ticket['day']}", token=assessor)
+    negatives = report["totals"]["negatives"]
+    assert (negatives["rating"], negatives["excluded"]) == (0, 1)
+    events = await feed_until(server, analytics, "review.excluded")
+    kinds = [event["type"].removeprefix("qserver.review.") for event in events if ".review." in event["type"]]
+    assert kinds == ["assigned", "verified", "rectified", "revisited", "closed", "appealed", "excluded"]
 
 
 async def test_a_transfer_and_a_second_leg_keep_the_place_in_time(server: Whole, screens: Screens) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from displays.client import Display
+from tests import servers
 from tests.faults.load import HALL, Load
 from tests.whole import Whole
 
@@ -64,6 +65,25 @@ async def test_the_data_server_is_killed_under_load() -> None:
             await load.end()
             await caught_up(server, displays)
             assert all(display.board and display.board.ep not in epochs for display in displays)
+        await load.prove()
+
+
+async def test_a_data_server_of_ones_own_is_killed_under_load_of_two_servers(data_server: servers.DataServer) -> None:
+    environment = {"QSERVER_ADMIN_TOKEN": "one-token-for-both-servers"}
+    async with (
+        Whole(redis_url=data_server.url, environment=environment) as server,
+        Whole(redis_url=data_server.url, environment=environment) as other,
+    ):
+        server.admin = other.admin = environment["QSERVER_ADMIN_TOKEN"]
+        load = Load(server)
+        await load.begin()
+        async with boards(other, 4) as displays:
+            await load.reached(ROUND)
+            data_server.kill9()
+            data_server.restart()
+            await load.reached(ROUND)
+            await load.end()
+            await caught_up(server, displays)
         await load.prove()
 
 
