@@ -105,6 +105,21 @@ async def apply_halls(store: Store, settings: Settings) -> list[str]:
     return applied
 
 
+async def renew_halls(store: Store) -> list[str]:
+    """Compile every hall's definition anew and answer the ids of those that came out differently.
+
+    What a definition compiles to is the server's: another version may want more of it, and a renewed package `holidays`
+    knows other days.
+    """
+    renewed = []
+    for hall in await store.halls():
+        stands = (await store.hall(hall.id)).revision
+        with contextlib.suppress(Refusal):  # somebody is changing it at this moment, and thereby renews it
+            after = (await store.configure(SYSTEM, hall, if_match=stands)).value.revision
+            renewed += [hall.id] * (after != stands)
+    return renewed
+
+
 def read_halls(path: Path) -> list[halls.Hall]:
     """The halls of a file. Raises ProvisionError."""
     try:

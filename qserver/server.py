@@ -94,6 +94,8 @@ class Server:
         store = await open_store(redis_url, self.settings.partitions)
         try:
             token = await provision.admin_token(store, self.settings)
+            for hall in await provision.renew_halls(store):
+                log.info("hall compiled anew", extra={"hall": hall})
             for hall in await provision.apply_halls(store, self.settings):
                 log.info("hall applied", extra={"hall": hall})
             return token, await provision.demo_links(store) if self.settings.demo else []
