@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from qserver.domain.events import KINDS
@@ -84,3 +86,8 @@ def test_only_verifying_and_revisiting_have_results() -> None:
                                   "closed --> appealed: appeal", "appealed --> excluded: exclude"])  # fmt: skip
 def test_the_picture_is_drawn_from_the_table(line: str) -> None:
     assert f"    {line}" in picture().splitlines()
+
+
+def test_the_page_about_evaluation_shows_the_picture() -> None:
+    page = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    assert picture() in page.read_text(encoding="utf-8")
