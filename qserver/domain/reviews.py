@@ -115,7 +115,7 @@ def picture() -> str:
         for result, target in step.targets.items():
             words = f"{name} ({result})" if result else name
             if target == BACK:
-                lines.append(f"    appealed --> [*]: {words}, back to where it was")
+                lines.append(f"    appealed --> where_it_was: {words}")
                 continue
             arrows = sorted({(state_of(source).value, state_of(target).value) for source in step.sources})
             lines += [f"    {source} --> {to}: {words}" for source, to in arrows]

@@ -272,7 +272,7 @@ class Store(WindowStore, ReviewStore, ControlStore, Streams):
     # Time, devices, the edge
 
     async def due(self, partition: int, limit: int = 500) -> Due:
-        """Deadlines of a partition that are due: `t HALL TICKET`, `r HALL TICKET LEG`, `d HALL`, `f HALL N`."""
+        """Deadlines of a partition that are due: members `KIND HALL ...`, which only `sweep` understands."""
         reply = await self._shared(partition, "due", "FCALL_RO", limit)
         _, next_ms, now_ms = _unpack(reply[0])
         return Due([member.decode() for member in reply[1]], next_ms, now_ms)
