@@ -5,6 +5,8 @@ core too, in rounds that alternate with the product's. Printed for each command,
 
     closed     commands/s when 64 connections give one after another; floor: no-op POSTs/s; CPU per command beside it
     open       latency at half that rate, requests coming at random instants and timed from when they were meant
+
+Commands of one hall that arrive together share a step, so everything is measured in one large hall and in 25.
 """
 
 from __future__ import annotations
@@ -147,7 +149,7 @@ def nothings(day: Day) -> Iterator[bytes]:
 
 
 async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: float) -> None:
-    """Run it all and print."""
+    """Run it all for so many halls of so many windows and print."""
     core = cores()
     costs: dict[tuple[str, bool], Cost] = defaultdict(Cost)
     floors = Cost()
@@ -163,13 +165,13 @@ async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: fl
                 floors.add(ran, Spent(floor.cpu_s() - before))
                 for command, (done, spent) in (await visits(product, pool, day, keyed, times)).items():
                     costs[command, keyed].add(done, spent)
-        _print_closed(costs, floors)
+        _print_closed(costs, floors, halls)
         if core.server == core.load:
             return
         for command, ran in (await _open(pool, day, costs, times)).items():
             times_ms, own = latencies(ran.spent_ns), latencies(ran.late_ns)["p99_ms"]
             rate = median(costs[command, True].per_s) / 2
-            figure(f"commands.{command}.open", times_ms["p99_ms"], "ms", rate_per_s=rate, keyed=True,
+            figure(f"commands.{command}.open", times_ms["p99_ms"], "ms", halls=halls, rate_per_s=rate, keyed=True,
                    load_late_p99_ms=own, **times_ms)  # fmt: skip
         over.close()
         pool.close()
@@ -187,7 +189,7 @@ async def _open(pool: Pool, day: Day, costs: dict[tuple[str, bool], Cost], times
     return found
 
 
-def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost) -> None:
+def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost, halls: int) -> None:
     floor, floor_cpu = median(floors.per_s), median(floors.cpu_us)
     figure("commands.noop", floor, "1/s", cpu_us=floor_cpu, **latencies(floors.spent_ns))
     for (command, keyed), cost in costs.items():
@@ -197,6 +199,7 @@ def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost) -> None:
             median(cost.per_s),
             "1/s",
             floor,
+            halls=halls,
             keyed=keyed,
             goal=GOALS.get(command),
             cpu_us=cpu,
@@ -210,12 +213,15 @@ def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost) -> None:
 def main() -> None:
     """`python -m benchmarks.commands`."""
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds of floor and product (default 15)")
+    parser.add_argument("--rounds", type=int, default=10, help="rounds of floor and product (default 10)")
     given = parser.parse_args()
-    if given.quick:
-        run(measure(rounds=3, halls=10, windows=40, times=1, floor_s=0.3))
-    else:
-        run(measure(given.rounds, halls=25, windows=40, times=2, floor_s=0.6))
+    run(layouts(1 if given.quick else given.rounds, 1 if given.quick else 2, 0.3 if given.quick else 0.6))
+
+
+async def layouts(rounds: int, times: int, floor_s: float) -> None:
+    """In one hall, then in 25; every second round has Idempotency-Keys."""
+    await measure(rounds, halls=1, windows=400, times=times, floor_s=floor_s)
+    await measure(rounds, halls=25, windows=16, times=times, floor_s=floor_s)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import platform
 import resource
@@ -66,6 +67,7 @@ def options(text: str | None) -> argparse.ArgumentParser:
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a benchmark on uvloop, without the collector: a pause of ours would count as the server's."""
     raise_file_limit()
+    logging.disable(logging.WARNING)  # what it says of a benchmark's halls is no news
     gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)

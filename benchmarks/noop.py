@@ -1,13 +1,12 @@
 """The floor of the command path: an aiohttp server whose POST handler does nothing but read the body.
 
-`python -m benchmarks.noop PORT`: on uvloop, without an access log, as the product runs its own; until SIGTERM.
+On uvloop, without an access log, as the product runs its own; `product.Floor` runs it as a child.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 
 import uvloop
 from aiohttp import web
@@ -28,11 +27,11 @@ async def serve(port: int) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    print("ready", flush=True)
     await over.wait()
     await runner.cleanup()
 
 
-if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as main:
-        main.run(serve(int(sys.argv[1])))
+def main(port: int) -> None:
+    """The whole of the process."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(port))

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from qserver.store.embedded import launcher
+
 from .common import children, cpu_s, free_port, memory_bytes, on_core
 from .load import Pool, request
 
@@ -23,7 +25,7 @@ _READY_S, _STOP_S = 60.0, 30.0
 
 
 class Child:
-    """A Python process on one core; ready when it says so, gone on exit."""
+    """A Python process on one core; ready on entry, gone on exit, and when this process is killed."""
 
     def __init__(self, core: int) -> None:
         self.port = free_port()
@@ -57,9 +59,10 @@ class Child:
     async def __aenter__(self) -> Any:
         env = {name: value for name, value in os.environ.items() if not name.startswith("QSERVER_")}
         env |= {"PYTHONPATH": _SOURCE, **self.environment()}
+        command = launcher([sys.executable, *self.command()])
         with (self.folder / "log").open("wb") as log, on_core(self._core):
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *self.command(), env=env, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL,
+                *command, env=env, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
@@ -107,7 +110,7 @@ class Floor(Child):
 
     def command(self) -> list[str]:
         """The arguments of Python."""
-        return ["-m", "benchmarks.noop", str(self.port)]
+        return ["-c", f"import benchmarks.noop; benchmarks.noop.main({self.port})"]
 
     def probe(self) -> tuple[str, str]:
         """A POST that does nothing."""

@@ -1,23 +1,28 @@
-"""Functions from one Python process through the store, beside `redis-benchmark -P 32` giving the same function.
+"""Functions from one Python process through the store, beside `redis-benchmark -P 32` giving the same command.
 
-Both ask the same embedded data server (fsync on every write) for the same `issue`, in rounds that alternate; the data
-server has one core, whoever asks the other. The store's figure holds all it does for a caller: packing, the shared
-connection, the typed answer.
+Both ask the same embedded data server (fsync on every write) to issue tickets, in rounds that alternate; the data
+server has one core, whoever asks the other. The store's figures hold all it does for a caller: packing, the shared
+connection, the typed answer. It puts commands of one hall that come together into one call, so there are two floors:
 
-    store.issue       Store.issue, 1,024 callers at a time; floor: redis-benchmark
-    store.link        the same function over the bare link, its answer left packed; floor: redis-benchmark
+    store.issue           1,024 callers in one hall; floor: redis-benchmark, one command in a call like any client
+    store.issue_batched   the same beside redis-benchmark giving full batches: what the functions can do at most
+    store.issue_spread    1,024 callers in 100 halls, few together in each; floor: one command in a call
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
+import msgspec
+
 from qserver.store import keys
+from qserver.store.batch import LARGEST
 from qserver.store.library import Library
 
 from .common import cores, cpu_s, figure, median, note, on_core, options, run
@@ -25,7 +30,9 @@ from .data import BENCH, Data
 
 CALLERS = 1024
 GOAL = 0.6
-HALL, SERVICE = "bench", "s1"
+HALL, SERVICE, HALLS = "bench", "s1", 100
+ARGUMENTS = msgspec.msgpack.encode(["", "", BENCH.actor, SERVICE, "normal", "guide", "", "", ""])
+"""What the store sends for `issue(BENCH, HALL, SERVICE)`: key, body, actor, then the command's own."""
 
 
 async def callers(one: Callable[[], Awaitable[object]], seconds: float) -> tuple[int, float]:
@@ -44,17 +51,31 @@ async def callers(one: Callable[[], Awaitable[object]], seconds: float) -> tuple
     return done, perf_counter() - began
 
 
-async def redis_benchmark(program: str, path: str, words: list[str], count: int, core: int) -> float:
-    """Commands per second of `redis-benchmark -P 32`."""
+async def redis_benchmark(program: str, data: Data, count: int, together: int, core: int) -> float:
+    """Commands per second of `redis-benchmark -P 32`, with so many commands in each function call."""
+    names = keys.hall_keys(data.store.tag(data.store.partition(HALL)), HALL)
+    words: list[str | bytes] = ["FCALL", Library().name("commands"), str(len(names)), *names]
+    for _ in range(together):
+        words += ["issue", ARGUMENTS]
+    calls = count // together
     with on_core(core):
         process = await asyncio.create_subprocess_exec(
-            program, "-s", path, "-P", "32", "-n", str(count), "--csv", *words, stdout=asyncio.subprocess.PIPE
+            program, "-s", data.path, "-P", "32", "-n", str(calls), "--csv", *words, stdout=asyncio.subprocess.PIPE
         )
-    text = (await process.communicate())[0].decode()
+    text = (await process.communicate())[0].decode(errors="replace")
     found = re.findall(r'","(\d+\.\d+)"', text)
     if process.returncode or not found:
         raise RuntimeError(f"{program} failed: {text[-500:]}")
-    return float(found[0])
+    return float(found[0]) * together
+
+
+class Rates:
+    """Rounds of one way to ask: commands/s, and CPU per command of who asks and of the data server."""
+
+    def __init__(self) -> None:
+        self.per_s: list[float] = []
+        self.own_us: list[float] = []
+        self.data_us: list[float] = []
 
 
 async def measure(rounds: int, seconds: float, count: int) -> None:
@@ -62,57 +83,50 @@ async def measure(rounds: int, seconds: float, count: int) -> None:
     core = cores()
     program = shutil.which("valkey-benchmark") or shutil.which("redis-benchmark")
     async with Data(core.server) as data:
-        await data.configure(HALL)
-        store = data.store
-        tag, head = store._hall(HALL, "issue")
-        # What the store sends for `issue(BENCH, HALL, SERVICE)`: key, body, actor, then the function's own arguments.
-        args = ["", "", BENCH.actor, SERVICE, "normal", "guide", "", "", ""]
-
-        async def link() -> object:
-            return await store._topology.call(tag, head, *args)
+        halls = itertools.cycle([f"{HALL}-{number}" for number in range(HALLS)])
+        for name in (HALL, *itertools.islice(halls, HALLS)):
+            await data.configure(name, windows=4)
 
         async def issue() -> object:
-            return await store.issue(BENCH, HALL, SERVICE)
+            return await data.store.issue(BENCH, HALL, SERVICE)
 
-        per_s: dict[str, list[float]] = {"issue": [], "link": [], "floor": []}
-        own_us: dict[str, list[float]] = {"issue": [], "link": []}
-        data_us: dict[str, list[float]] = {"issue": [], "link": [], "floor": []}
-        ways: dict[str, Callable[[], Awaitable[object]]] = {"issue": issue, "link": link}
+        async def spread() -> object:
+            return await data.store.issue(BENCH, next(halls), SERVICE)
+
+        asked: dict[str, Callable[[], Awaitable[object]]] = {"issue": issue, "spread": spread}
+        rates = {name: Rates() for name in (*asked, "single", "batched")}
         with on_core(core.load):
             for _ in range(rounds):
-                for name, way in ways.items():
+                for name, ask in asked.items():
                     own, server = cpu_s([os.getpid()]), cpu_s([data.pid])
-                    done, spent = await callers(way, seconds)
-                    per_s[name].append(done / spent)
-                    own_us[name].append((cpu_s([os.getpid()]) - own) / done * 1e6)
-                    data_us[name].append((cpu_s([data.pid]) - server) / done * 1e6)
-                if program:
-                    words = ["FCALL", *head_words(data), *args]
+                    done, spent = await callers(ask, seconds)
+                    rates[name].per_s.append(done / spent)
+                    rates[name].own_us.append((cpu_s([os.getpid()]) - own) / done * 1e6)
+                    rates[name].data_us.append((cpu_s([data.pid]) - server) / done * 1e6)
+                for name, together in (("single", 1), ("batched", LARGEST)) if program else ():
                     server = cpu_s([data.pid])
-                    per_s["floor"].append(await redis_benchmark(program, data.path, words, count, core.load))
-                    data_us["floor"].append((cpu_s([data.pid]) - server) / count * 1e6)
+                    rates[name].per_s.append(await redis_benchmark(program or "", data, count, together, core.load))
+                    rates[name].data_us.append((cpu_s([data.pid]) - server) / count * 1e6)
                 await data.trim(HALL)
         if not program:
             note("store.floor", "neither valkey-benchmark nor redis-benchmark is installed")
-        floor = median(per_s["floor"]) if program else None
-        for name in ways:
-            figure(
-                f"store.{name}",
-                median(per_s[name]),
-                "1/s",
-                floor,
-                goal=GOAL,
-                client_cpu_us=median(own_us[name]),
-                data_cpu_us=median(data_us[name]),
-                floor_data_cpu_us=median(data_us["floor"]),
-                pipelined_by=32,
-            )
-
-
-def head_words(data: Data) -> list[str]:
-    """Function, number of keys and keys of `issue`, as redis-benchmark wants them."""
-    names = keys.hall_keys(data.store.tag(data.store.partition(HALL)), HALL)
-    return [Library().name("issue"), str(len(names)), *names]
+    for name, way, floor in (
+        ("issue", "issue", "single"),
+        ("issue_batched", "issue", "batched"),
+        ("issue_spread", "spread", "single"),
+    ):
+        ours, theirs = rates[way], rates[floor]
+        figure(
+            f"store.{name}",
+            median(ours.per_s),
+            "1/s",
+            median(theirs.per_s) if program else None,
+            goal=GOAL,
+            client_cpu_us=median(ours.own_us),
+            data_cpu_us=median(ours.data_us),
+            floor_data_cpu_us=median(theirs.data_us),
+            pipelined_by=32,
+        )
 
 
 def main() -> None:
@@ -121,9 +135,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="rounds of store and floor (default 9)")
     given = parser.parse_args()
     if given.quick:
-        run(measure(rounds=3, seconds=0.6, count=20_000))
+        run(measure(rounds=3, seconds=0.4, count=6_400))
     else:
-        run(measure(given.rounds, seconds=1.5, count=60_000))
+        run(measure(given.rounds, seconds=1.5, count=51_200))
 
 
 if __name__ == "__main__":
