@@ -127,6 +127,8 @@ class Feed:
                 try:
                     if failures or self._loop.time() >= self._touch_at:
                         await self._touch_all()
+                        if self._changed.is_set():  # partitions came or went meanwhile: this reader is the wrong one
+                            continue
                     failures = 0
                     found = await self._read(reader)
                     self.alive = True
