@@ -102,10 +102,14 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def id(self) -> str:
-        """`hall:day:ticket:leg:kind:n`, the same on every delivery; `hall:day:-:-:kind:s` without a ticket."""
+        """`hall:day:ticket:leg:kind:n`, the same on every delivery; `hall:day:-:-:kind:s` without a ticket.
+
+        The day is the ticket's own, whenever the event came: numbers begin anew each day.
+        """
         if not self.ticket:
             return f"{self.hall}:{self.day}:-:-:{self.kind}:{self.s}"
-        return f"{self.hall}:{self.day}:{self.ticket.rpartition('-')[2]}:{self.leg}:{self.kind}:{self.n}"
+        stamp, _, number = self.ticket.rpartition("-")
+        return f"{self.hall}:{stamp[:4]}-{stamp[4:6]}-{stamp[6:]}:{number}:{self.leg}:{self.kind}:{self.n}"
 
     def more(self) -> dict[str, Any]:
         """The kind's further fields by name."""

@@ -32,6 +32,12 @@ def test_two_calls_of_the_same_leg_have_different_ids() -> None:
     assert first.id != event(ticket="20261122-A001", leg=1, n=3).id
 
 
+def test_tickets_of_the_same_number_on_two_days_have_different_ids_whenever_their_events_come() -> None:
+    late = event(ticket="20261121-A001", leg=1, n=6, kind="rating.unrated")
+    assert late.id == "main:2026-11-21:A001:1:rating.unrated:6"
+    assert late.id != event(ticket="20261122-A001", leg=1, n=6, kind="rating.unrated").id
+
+
 def test_an_event_packs_as_a_flat_array_and_comes_back_equal() -> None:
     one = event(ticket="20261122-A001", leg=1, extra=["outcome", "done"])
     packed = msgspec.msgpack.encode(one)
