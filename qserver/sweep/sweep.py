@@ -112,13 +112,14 @@ class Sweep:
                 self.flagged += done
             except Unavailable:
                 raise
-            except Exception:  # one of them breaks its function: find out which, and let the others pass
+            except Exception:
+                # A function that breaks leaves what it did so far: it may or may not break again for the same member.
+                self.errors += 1
+                log.exception("deadlines cannot be acted on", extra={"hall": hall, "members": batch[:3]})
                 if len(batch) == 1:
-                    self.errors += 1
                     self._poison[batch[0]] = asyncio.get_running_loop().time() + POISON_S
-                    log.exception("a deadline cannot be acted on", extra={"hall": hall, "member": batch[0]})
                     continue
-                for member in batch:
+                for member in batch:  # find out which, and let the others pass
                     await self._act_in(hall, [member])
 
     def _poisoned(self, member: str, now_s: float) -> bool:

@@ -137,7 +137,7 @@ async def test_a_deadline_that_breaks_its_function_stops_no_other(
         assert len(await events(store, "h1", "overtime.wait", 1)) == 1
         while not sweep.errors:
             await asyncio.sleep(0.01)
-    assert any("cannot be acted on" in record.message for record in caplog.records)
+    assert any("deadlines cannot be acted on" in record.message for record in caplog.records)
 
 
 async def test_figures_are_lines_that_prometheus_reads(valkey_store: Store) -> None:
