@@ -16,8 +16,8 @@ from qserver.domain.errors import Unavailable
 
 from . import keys
 from .answers import SYSTEM, Op
-from .library import Library
 from .batch import Batches, refusal
+from .library import Library
 from .link import Head, Reply, ReplyError
 from .topology import Topology
 
