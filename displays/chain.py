@@ -6,6 +6,7 @@ reference for every other client. Times are seconds of any monotonic clock.
     event with p == s      applied, s moves on
     event with s <= ours   known already, dropped
     any other event        something is missing: resync
+    config, notice         applied; the snapshot that follows says what changed: without it for 1 s, resync
     hb ahead of us for 1 s something was lost and nothing follows that would show it: resync
     another epoch          what we show is of another record: resync, and the snapshot replaces everything
     nothing for 2.5 hb     the server is gone: close, show since when, come back
@@ -46,7 +47,7 @@ NOTHING = Outcome()
 class Chain:
     """What one screen knows, and how sure it is of it. Outlives connections."""
 
-    __slots__ = ("_asked_at", "_behind_since", "_heard_at", "board", "ep", "hb_s", "s", "state")
+    __slots__ = ("_asked_at", "_behind_since", "_heard_at", "_owed_since", "board", "ep", "hb_s", "s", "state")
 
     def __init__(self) -> None:
         self.ep = ""
@@ -57,6 +58,13 @@ class Chain:
         self._heard_at = 0.0
         self._behind_since: float | None = None
         self._asked_at: float | None = None
+        self._owed_since: float | None = None  # the snapshot after a definition or notice has not come yet
+
+    def position(self) -> tuple[str, int | None]:
+        """What to say in hello: where events alone can take us on from, if anywhere."""
+        if self.s < 0 or self._owed_since is not None:
+            return "", None
+        return self.ep, self.s
 
     def connected(self, now: float) -> None:
         """A new connection: nothing is under way on it yet."""
@@ -87,6 +95,9 @@ class Chain:
             return self._ask(now)
         if self._asked_at is not None and now - self._asked_at >= BEHIND_S:
             return self._ask(now)
+        if self._owed_since is not None and now - self._owed_since >= BEHIND_S:
+            self._owed_since = now
+            return self._ask(now)
         return None
 
     def dead(self, now: float) -> bool:
@@ -101,6 +112,8 @@ class Chain:
         self.board.apply(event)
         self.s = event.s
         self._caught_up()
+        if event.k in ("config", "notice"):
+            self._owed_since = now
         return Outcome(applied=event)
 
     def _heartbeat(self, hb: Heartbeat, now: float) -> Outcome:
@@ -119,6 +132,7 @@ class Chain:
         self.board = Board(snapshot)
         self.ep, self.s = snapshot.ep, snapshot.s
         self._caught_up()
+        self._owed_since = None
         return Outcome(replaced=True)
 
     def _state(self, state: State) -> Outcome:
@@ -132,8 +146,8 @@ class Chain:
     def _ask(self, now: float) -> Resync:
         self._asked_at = now
         self._behind_since = None
-        if self.board is None:
-            return Resync("", 0)  # no epoch: nothing to go on from, the whole state
+        if self.board is None or self._owed_since is not None:
+            return Resync("", 0)  # no epoch: events would not do, the whole state
         return Resync(self.ep, self.s)
 
     def _caught_up(self) -> None:
@@ -142,5 +156,6 @@ class Chain:
 
     def _forget(self, ep: str) -> None:
         self.ep, self.s = ep, -1
+        self._owed_since = None
         self.board = None
         self.state = None

@@ -118,8 +118,8 @@ class Display:
         self.connects += 1
         self._retry_ms = None
         self.chain.connected(loop.time())
-        known = self.chain.s if self.chain.s >= 0 else None
-        hello = Hello(self._hello.token, self._hello.topic, self._hello.hall, self.chain.ep, known, self._hello.device)
+        ep, s = self.chain.position()
+        hello = Hello(self._hello.token, self._hello.topic, self._hello.hall, ep, s, self._hello.device)
         await self._say(connection, hello)
         watch = loop.create_task(self._watch(connection))
         try:

@@ -67,7 +67,8 @@ class HallLog:
     def load(self, snapshot: Snapshot) -> bool:
         """The board as the store has it; what the record has brought beyond is added.
 
-        False when it cannot serve: it is of another epoch, or older than a definition or notice, which no event tells.
+        False when it cannot serve: it is of another epoch, or older than a definition or notice, which no event tells,
+        or so old that the ring does not reach back to it.
         """
         if snapshot.ep != self.ep or snapshot.s < self.floor:
             return False
@@ -76,6 +77,8 @@ class HallLog:
             event = _event(framed)
             if event.p == board.s:
                 board.apply(event)
+        if self.ring and _event(self.ring[-1]).s > board.s:
+            return False
         self.board = board
         self._shot = None
         return True

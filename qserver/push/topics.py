@@ -14,11 +14,11 @@ from qserver.domain import ticket as public
 from qserver.domain.errors import QserverError
 from qserver.store.answers import Issued
 from qserver.store.store import Store
-from qserver.wire.messages import Close, Heartbeat, State, StatsView
+from qserver.wire.messages import Close, Heartbeat, Snapshot, State, StatsView
 
 from .channel import Ask, Channel, Tools, Why
 from .frames import Framed
-from .hall import HallLog
+from .hall import HallLog, Taken
 from .pace import Pace
 
 if TYPE_CHECKING:
@@ -35,11 +35,39 @@ class BoardTopic(Channel):
     def __init__(self, tools: Tools, log_: HallLog) -> None:
         super().__init__("board", tools)
         self.log = log_
-        self.ready = False  # whether the board is loaded and nothing says that it must be loaded anew
+        self.stale = True  # whether the board must be read from the store
+        self.ready = False  # whether it was read and nothing says that it must be read anew: joiners wait for that
 
     def position(self) -> tuple[str, int]:
         """Epoch and last event given to every screen."""
         return self.log.ep, self.log.s
+
+    def take(self, event: Framed) -> None:
+        """The next event of the record."""
+        taken = self.log.take(event)
+        if taken in (Taken.SENT, Taken.RELOAD):
+            self.post(event)
+        if taken in (Taken.RELOAD, Taken.BROKEN):
+            self.stale, self.ready = True, False
+
+    def turn(self, ep: str) -> None:
+        """The record is another one now."""
+        self.log.turn(ep)
+        self.stale, self.ready = True, False
+
+    def asking(self) -> None:
+        """The store is being asked; what makes the board stale from now on is not in its answer."""
+        self.stale = False
+
+    def answered(self, snapshot: Snapshot) -> bool:
+        """The store's answer. Everybody gets it at once, even when it must be asked again: the next event goes out upon
+        this board, not the one before. False: it is of another epoch than the record has come to, or too old."""
+        if not self.log.load(snapshot):
+            self.stale = True
+            return False
+        self.ready = not self.stale
+        self.post(self.log.snapshot())
+        return True
 
     def beat(self) -> None:
         """No heartbeat while the board is being read: it would vouch for what is not known."""

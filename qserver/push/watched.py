@@ -20,7 +20,7 @@ from qserver.wire.messages import BoardView, Close, Snapshot
 from .channel import Channel, Tools
 from .entries import seeds, window_record
 from .frames import Framed
-from .hall import HallLog, Taken
+from .hall import HallLog
 from .topics import BoardTopic, StatsTopic, TicketTopic, WindowTopic
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,11 @@ class WatchedHall:
         self.empty_since = asyncio.get_running_loop().time()
         self._tools = tools
         self._store = store
-        self._stale = False
         self._loading: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opened = False
         self._turned = 0
+        self._names: dict[str, str] = {}  # of the windows
 
     def channels(self) -> Iterator[Channel]:
         """All topics that there are sockets for, or may be."""
@@ -55,7 +56,7 @@ class WatchedHall:
     def window(self, window: str) -> WindowTopic | None:
         """The topic of a window; None when the hall has no such window."""
         known = self.windows.get(window)
-        if known is None and self.log.board is not None and window in self.log.board.windows:
+        if known is None and window in self._names:
             known = self.windows[window] = WindowTopic(window, self._tools)
             task = asyncio.get_running_loop().create_task(self._load_window(known))
             self._tasks.add(task)
@@ -68,7 +69,9 @@ class WatchedHall:
         older = await self._store.last_events(partition, self._tools.config.seed)
         if turned == self._turned:
             self.log.seed(seeds(older, self.hall))
-        if not await self._load():
+        await self._load()
+        self._opened = True
+        if self.board.stale:
             self.reload()  # whoever comes waits for it
 
     # What happened
@@ -76,17 +79,15 @@ class WatchedHall:
     def take(self, event: Framed | None, window: bytes | None, s: int) -> None:
         """One entry of the stream, in order."""
         if event is not None:
-            taken = self.log.take(event)
-            if taken in (Taken.SENT, Taken.RELOAD):
-                self.board.post(event)
-            if taken in (Taken.RELOAD, Taken.BROKEN):
+            self.board.take(event)
+            if self.board.stale:
                 self.reload()
         if window is not None and self.windows:
             record = window_record(window)
             topic = self.windows.get(record.id)
             if topic is not None:
                 topic.fresh = True
-                topic.show(records.window(record, self._name(record.id)), self.log.ep, s)
+                topic.show(records.window(record, self._names.get(record.id, record.id)), self.log.ep, s)
         self.stats.changed()
         self.tickets.changed()
 
@@ -94,7 +95,7 @@ class WatchedHall:
         """The record is another one now."""
         if ep != self.log.ep:
             self._turned += 1
-            self.log.turn(ep)
+            self.board.turn(ep)
             self.reload()
             self.stats.changed()
             self.tickets.changed()
@@ -113,9 +114,7 @@ class WatchedHall:
 
     def reload(self) -> None:
         """Reads the hall anew and gives everybody the whole state; joiners wait for it."""
-        self._stale = True
-        self.board.ready = False
-        if self._loading is None:
+        if self._opened and self._loading is None:
             self._loading = asyncio.get_running_loop().create_task(self._reload())
 
     def stop(self) -> None:
@@ -130,8 +129,7 @@ class WatchedHall:
 
     async def _reload(self) -> None:
         try:
-            while self._stale:
-                self._stale = False
+            while self.board.stale:
                 try:
                     loaded = await self._load()
                 except Refusal:
@@ -139,17 +137,18 @@ class WatchedHall:
                     return
                 except QserverError as error:
                     log.info("the board of %s cannot be read: %s", self.hall, error)
+                    self.board.stale = True
                     loaded = False
-                if not loaded:
-                    self._stale = True
+                if loaded:
+                    self.flush()
+                else:
                     await asyncio.sleep(RETRY_S)
-            self.board.post(self.log.snapshot())
-            self.flush()
         finally:
             self._loading = None
 
     async def _load(self) -> bool:
-        """Reads board and windows. False: what was read is of another epoch than the stream has come to."""
+        """Reads board and windows. False: what was read does not fit what the stream has come to."""
+        self.board.asking()
         for topic in self.windows.values():
             topic.fresh = False
         windows = await self._store.windows(self.hall) if self.windows else []
@@ -157,15 +156,15 @@ class WatchedHall:
         view = msgspec.convert(
             {name: getattr(state, name) for name in ("hall", "calls", "windows", "waiting", "notices")}, BoardView
         )
-        if not self.log.load(Snapshot(state.ep, state.s, view)):
+        if not self.board.answered(Snapshot(state.ep, state.s, view)):
             return False
+        self._names = {window.id: window.name for window in view.windows}
         known = {window.id: window for window in windows}
         for topic in self.windows.values():
             if topic.window not in known:
                 _dismiss(topic)  # the new definition has it no longer
             elif not topic.fresh:
                 topic.show(known[topic.window], self.log.ep, state.s)
-        self.board.ready = not self._stale
         return True
 
     async def _load_window(self, topic: WindowTopic) -> None:
@@ -189,11 +188,6 @@ class WatchedHall:
         """The hall is no more: whoever watches it may come and ask again."""
         for channel in self.channels():
             _dismiss(channel)
-
-    def _name(self, window: str) -> str:
-        board = self.log.board
-        known = board.windows.get(window) if board is not None else None
-        return known.name if known is not None else window
 
 
 def _dismiss(channel: Channel) -> None:

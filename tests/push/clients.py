@@ -36,8 +36,28 @@ from tests.halls import small_hall
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for what tells nobody that it has happened."""
-    while not condition():  # noqa: ASYNC110  there is no event to wait for
+    while not condition():
         await asyncio.sleep(0.01)
+
+
+class Frames:
+    """Server frames out of a byte stream."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def next(self) -> ServerMessage | None:
+        if len(self.data) < 2:
+            return None
+        size, at = self.data[1], 2
+        if size == 126:
+            size, at = int.from_bytes(self.data[2:4], "big"), 4
+        elif size == 127:
+            size, at = int.from_bytes(self.data[2:10], "big"), 10
+        if len(self.data) < at + size:
+            return None
+        payload, self.data = self.data[at : at + size], self.data[at + size :]
+        return JSON.server_message(payload)
 
 
 class Client:
@@ -219,4 +239,4 @@ class Stand:
         return raw, rest
 
 
-__all__ = ["JSON", "MSGPACK", "Ack", "Client", "Stand", "until"]
+__all__ = ["JSON", "MSGPACK", "Ack", "Client", "Frames", "Stand", "until"]

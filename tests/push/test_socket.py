@@ -19,7 +19,7 @@ from qserver.push import PushConfig
 from qserver.store.answers import SYSTEM
 from qserver.wire.codecs import JSON, MSGPACK, Codec
 from qserver.wire.messages import Ack, BoardEvent, Bye, Hello, Resync, Snapshot
-from tests.push.clients import Client, Stand, until
+from tests.push.clients import Client, Frames, Stand, until
 from tests.servers import DataServer
 
 QUICK = pytest.mark.parametrize("push_config", [PushConfig(hb_ms=100, hello_s=0.2, slow_s=0.3, linger_s=0.2)])
@@ -130,6 +130,7 @@ async def test_fragments_and_pings_between_them_are_understood(stand: Stand) -> 
         bytes([0x09, 0x80]) + b"abcd",  # a fragmented ping
         Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True),  # no UTF-8
     ],
+    ids=["unmasked", "reserved bit", "opcode", "continuation", "fragmented ping", "no UTF-8"],  # masks are random
 )
 async def test_broken_frames_are_a_protocol_error(stand: Stand, data: bytes) -> None:
     raw, rest = await stand.raw()
@@ -246,26 +247,6 @@ async def test_a_slow_screen_delays_nobody_and_gets_one_snapshot(stand: Stand) -
             s = message.s
     assert snapshots == 2
     await stand.issue()
-
-
-class Frames:
-    """Server frames out of a byte stream."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def next(self) -> object | None:
-        if len(self.data) < 2:
-            return None
-        size, at = self.data[1], 2
-        if size == 126:
-            size, at = int.from_bytes(self.data[2:4], "big"), 4
-        elif size == 127:
-            size, at = int.from_bytes(self.data[2:10], "big"), 10
-        if len(self.data) < at + size:
-            return None
-        payload, self.data = self.data[at : at + size], self.data[at + size :]
-        return JSON.server_message(payload)
 
 
 @pytest.mark.parametrize("push_config", [PushConfig(hb_ms=60_000, slow_s=0.3, linger_s=0.2)])
