@@ -65,6 +65,8 @@ class Gate:
             try:
                 await link.call("FUNCTION", "LOAD", self._library.text)
             except ReplyError as error:
+                if error.code in _NOT_NOW:
+                    raise Unavailable(f"the data server answers {error.code}") from error
                 if "already exists" not in error.message:
                     raise
 
