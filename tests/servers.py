@@ -117,7 +117,8 @@ class DataServer:
         try:
             self.ask("FLUSHALL")
         except OSError:  # the last test's kill reached it only now
-            self.process.wait(10)
+            if self.process is not None:
+                self.process.wait(10)
             self.start()
             self.ask("FLUSHALL")
         self.ask("FUNCTION", "FLUSH")
@@ -147,6 +148,7 @@ class DataServer:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
+                if self.process is not None:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()

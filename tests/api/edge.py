@@ -15,8 +15,8 @@ import msgspec
 import yarl
 from aiohttp import web
 
-from qserver.api.app import FRAME, application
-from qserver.api.frame import Frame
+from qserver.api.app import application
+from qserver.api.frame import FRAME, Frame
 from qserver.api.limits import Limits
 from qserver.api.runner import Runner
 from qserver.auth import roles, secrets

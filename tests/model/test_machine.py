@@ -91,7 +91,7 @@ class Day(RuleBasedStateMachine):
         return expected, answer.value
 
     async def _twice(self, real: Callable[[Op], Awaitable[Any]], op: Op) -> list[Any]:
-        return await asyncio.gather(real(op), real(op), return_exceptions=True)
+        return list(await asyncio.gather(real(op), real(op), return_exceptions=True))
 
     def ticket(self, modelled: Callable[[], Any], real: Callable[[Op], Awaitable[Any]]) -> None:
         """A command that answers with one ticket."""
