@@ -231,6 +231,9 @@ async def test_a_slow_screen_delays_nobody_and_gets_one_snapshot(stand: Stand) -
 
     reached, _ = await asyncio.gather(follow(snapshot.s), fill(stand, raw))
     assert reached > snapshot.s
+    missed = await stand.issue()
+    while (await other.event()).ticket != missed.no:
+        pass
     # Now it reads: after what was under way comes one whole state, and then the chain goes on.
     incoming = Frames(rest)
     s, snapshots = 0, 0
