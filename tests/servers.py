@@ -148,7 +148,6 @@ class DataServer:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                if self.process is not None:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()

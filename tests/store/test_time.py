@@ -7,12 +7,15 @@ import contextlib
 from typing import Any
 
 import msgspec
+import pytest
 
 from qserver.domain import hall
 from qserver.domain.errors import Unavailable
 from qserver.domain.events import Event
 from qserver.domain.lifecycle import State
+from qserver.store import keys
 from qserver.store.answers import SYSTEM, Op, RatingItem
+from qserver.store.connection import ReplyError
 from qserver.store.store import Store
 from qserver.store.topology import Topology
 from tests.servers import DataServer
@@ -304,3 +307,21 @@ async def test_kept_answers_live_two_hours_and_not_for_ever(timed: TimedStore) -
     await timed.pass_ms(2 * 3_600_000 + 1)
     await timed.issue(Op("t", b"other", b"1" * 16), H, "a")
     assert not (await timed.issue(op, H, "a")).replayed
+
+
+async def test_a_deadline_that_cannot_be_acted_on_stays_due_and_the_others_are_done(timed: TimedStore) -> None:
+    broken = await serve(timed)
+    await timed.open(SYSTEM, H, "w2")
+    await serve(timed, window="w2")
+    tag = timed.tag(timed.partition(H))
+    tickets = keys.hall_keys(tag, H)[7]
+    whole = await timed._topology.call(tag, "HGET", tickets, broken)
+    await timed._topology.call(tag, "HSET", tickets, broken, b"\x93")
+    await timed.pass_ms(8 * MINUTE)
+    first, second = (await timed.due(timed.partition(H))).members
+    with pytest.raises(ReplyError):
+        await timed.sweep(H, [first])
+    assert await timed.sweep(H, [second]) == 1
+    assert (await timed.due(timed.partition(H))).members == [first]
+    await timed._topology.call(tag, "HSET", tickets, broken, whole)  # type: ignore[arg-type]
+    assert await timed.sweep(H, [first]) == 1

@@ -121,29 +121,31 @@ local function forget(ctx, first, again)
   if left > 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
 end
 
--- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do.
+-- What a deadline of each kind asks for: function(ctx, id, leg, member).
+local ASKS = {
+  t = function(ctx, id) ticket_due(ctx, id) end,
+  r = function(ctx, id, leg) rating_due(ctx, id, tonumber(leg)) end,
+  v = function(ctx, id) review_due(ctx, id) end,
+  c = function(ctx, _, _, member) case_due(ctx, string.match(member, '^%a %S+ (.*)$')) end, -- may have spaces in it
+  l = function(ctx, id, leg) default_due(ctx, id, tonumber(leg)) end,
+  f = function(ctx, id, _, member) forget(ctx, tonumber(id), member) end,
+  d = function(ctx, _, _, member) call('ZADD', ctx.keys[DUE], ctx.day_end, member) end, -- the turn came with the batch
+}
+
+-- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do. One that
+-- fails stays due, so that nothing is ever lost with it.
 command('sweep', function(ctx, argv)
-  local done = 0
+  local done, due = 0, ctx.keys[DUE]
   for i = 4, #argv do
-    local at = tonumber(call('ZSCORE', ctx.keys[DUE], argv[i]) or nil)
+    local member = argv[i]
+    local at = tonumber(call('ZSCORE', due, member) or nil)
     if at and at <= ctx.now then
-      local kind, what = string.match(argv[i], '^(%a) %S+ ?(.*)$')
-      local id, leg = string.match(what, '^(%S*) ?(%d*)$')
-      call('ZREM', ctx.keys[DUE], argv[i])
-      if kind == 't' then
-        ticket_due(ctx, id)
-      elseif kind == 'r' then
-        rating_due(ctx, id, tonumber(leg))
-      elseif kind == 'v' then
-        review_due(ctx, id)
-      elseif kind == 'c' then -- a case's number may have spaces in it
-        case_due(ctx, what)
-      elseif kind == 'l' then
-        default_due(ctx, id, tonumber(leg))
-      elseif kind == 'f' then
-        forget(ctx, tonumber(id), argv[i])
-      elseif kind == 'd' then -- the turn itself came with the beginning of this command
-        call('ZADD', ctx.keys[DUE], ctx.day_end, argv[i])
+      local kind, id, leg = string.match(member, '^(%a) %S+ ?(%S*) ?(%d*)')
+      call('ZREM', due, member)
+      local did, why = pcall(ASKS[kind], ctx, id, leg, member)
+      if not did then
+        call('ZADD', due, at, member)
+        error(type(why) == 'table' and why.err or why, 0)
       end
       done = done + 1
     end
