@@ -23,6 +23,8 @@ class PushConfig:
     welcomes_per_s: int = 2000  # accepted screens that are served per second; the others wait in line
     welcome_burst: int = 50  # screens served in one go
     state_s: float = 1.0  # stats and ticket states at most this often
+    frames_s: float = 100.0  # frames a client may send per second; more wait unread
+    frames_burst: float = 200.0  # and at once
     linger_s: float = 2.0  # how long a told client may take to close before it is cut
     forget_s: float = 60.0  # a hall nobody watches is forgotten after this
     retry_ms: tuple[int, int] = (500, 5000)  # when to come back, unless many have to

@@ -6,7 +6,7 @@ the same bytes serve every socket of a codec. No sockets, no event loop.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
@@ -45,6 +45,10 @@ def pong_frame(data: bytes) -> bytes:
     return Frame(Opcode.PONG, data).serialize(mask=False)
 
 
+NOTHING = (Opcode.CONT, b"")
+"""Stands for a fragment of a message that goes on: it counts as a frame and says nothing yet."""
+
+
 class TooBig(Exception):
     """A client's message is larger than the server takes."""
 
@@ -58,7 +62,7 @@ class _Incomplete(Exception):
 
 
 class Incoming:
-    """Takes what a client sends apart into messages. Keeps only what is incomplete, at most `MAX_CLIENT_FRAME`."""
+    """Takes what a client sends apart into messages. Keeps what is incomplete, and what nobody has asked for yet."""
 
     __slots__ = ("_kind", "_parts", "_rest")
 
@@ -67,22 +71,26 @@ class Incoming:
         self._parts = b""  # of a fragmented message
         self._kind: Opcode | None = None
 
-    def feed(self, data: bytes) -> Iterator[tuple[Opcode, bytes]]:
-        """Whole messages: TEXT and BINARY, and the control frames PING, PONG, CLOSE. Raises TooBig and Broken."""
+    def feed(self, data: bytes) -> Generator[tuple[Opcode, bytes], None, None]:
+        """Whole messages: TEXT and BINARY, and the control frames PING, PONG, CLOSE. Raises TooBig and Broken.
+
+        Closed early, it keeps the rest for the next time.
+        """
         data = self._rest + data if self._rest else data
         at = 0
-        while at < len(data):
-            found = _parse(data, at)
-            if found is None:
-                break
-            frame, at = found
-            if frame.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
-                yield frame.opcode, bytes(frame.data)
-                continue
-            whole = self._assemble(frame)
-            if whole is not None:
-                yield whole
-        self._rest = bytes(data[at:])
+        try:
+            while at < len(data):
+                found = _parse(data, at)
+                if found is None:
+                    break
+                frame, at = found
+                if frame.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
+                    yield frame.opcode, bytes(frame.data)
+                    continue
+                whole = self._assemble(frame)
+                yield whole or NOTHING
+        finally:
+            self._rest = bytes(data[at:])
 
     def _assemble(self, frame: Frame) -> tuple[Opcode, bytes] | None:
         if (frame.opcode is Opcode.CONT) is (self._kind is None):

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .devices import Device
 
 
+RESYNC_COST = 20
+"""A resync may cost a whole snapshot: it counts as so many frames."""
+
+
 class Door(Protocol):
     """What a socket needs of the process around it."""
 
@@ -45,14 +49,19 @@ class Door(Protocol):
 class Socket(asyncio.Protocol):
     """A client's connection. `subject` is the ticket id on the topic `ticket`; `token` names the token it came with."""
 
-    __slots__ = ("_door", "_incoming", "_loop", "channel", "device", "mark", "session", "subject", "token", "transport")
+    __slots__ = (
+        "_allowance", "_counted", "_door", "_incoming", "_loop", "channel", "device", "mark", "session", "subject",
+        "token", "transport",
+    )  # fmt: skip
 
     def __init__(self, door: Door, codec: Codec, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._door = door
         self._incoming = Incoming()
         self.session = Session(codec, self._loop.time())
-        self.transport: asyncio.WriteTransport = transport
+        self.transport: asyncio.Transport = transport
+        self._allowance = door.config.frames_burst  # frames it may send now
+        self._counted = self._loop.time()
         self.channel: Channel | None = None
         self.device: Device | None = None
         self.subject = ""
@@ -90,26 +99,45 @@ class Socket(asyncio.Protocol):
     # In
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the client."""
+        """Bytes of the client. Frames beyond its allowance wait unread, so that no client can keep the loop busy."""
+        now, config = self._loop.time(), self._door.config
+        self._allowance = min(config.frames_burst, self._allowance + (now - self._counted) * config.frames_s)
+        self._counted = now
+        messages = self._incoming.feed(data)
         try:
-            for opcode, payload in self._incoming.feed(data):
+            for opcode, payload in messages:
                 if opcode is Opcode.CLOSE:
                     self._closed_by_client(payload)
                     return
-                if self.session.phase is Phase.ENDING:
-                    continue
-                if opcode is Opcode.PING:
-                    self.session.heard = self._loop.time()
-                    if self.session.phase is not Phase.SLOW:
-                        self.write(pong_frame(payload))
-                elif opcode is Opcode.PONG:
-                    self.session.heard = self._loop.time()
-                else:
-                    self._hear(payload, opcode is Opcode.BINARY)
+                if self.session.phase is not Phase.ENDING:
+                    self._take(opcode, payload, now)
+                self._allowance -= 1
+                if self._allowance < 0:
+                    self.transport.pause_reading()
+                    self._loop.call_later(-self._allowance / config.frames_s, self._go_on)
+                    return
         except TooBig:
             self.end(TOO_BIG)
         except (Broken, Violation):
             self.bye(Close.PROTOCOL)
+        finally:
+            messages.close()
+
+    def _go_on(self) -> None:
+        """Reads on, after a client had to wait."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.data_received(b"")
+
+    def _take(self, opcode: Opcode, payload: bytes, now: float) -> None:
+        if opcode is Opcode.PING:
+            self.session.heard = now
+            if self.session.phase is not Phase.SLOW:
+                self.write(pong_frame(payload))
+        elif opcode is Opcode.PONG:
+            self.session.heard = now
+        elif opcode is not Opcode.CONT:
+            self._hear(payload, opcode is Opcode.BINARY)
 
     def _hear(self, payload: bytes, binary: bool) -> None:
         message = self.session.hear(payload, binary, self._loop.time())
@@ -118,14 +146,19 @@ class Socket(asyncio.Protocol):
         if isinstance(message, Hello):
             self._door.asked(self, message)
         elif isinstance(message, Resync) and self.channel is not None and self.session.phase is Phase.LIVE:
+            self._allowance -= RESYNC_COST
             self.channel.join(self, Ask(Why.RESYNC, message.ep, message.s))
             self.channel.flush()
 
     def _closed_by_client(self, payload: bytes) -> None:
         """Answers a close frame, or takes the answer to ours; either way the server closes the connection."""
+        try:
+            code = close_code(payload)
+        except Broken:
+            code = int(Close.PROTOCOL)
         if self.session.ending(self._loop.time()):
             self._leave()
-            self.write(close_frame(close_code(payload)))
+            self.write(close_frame(code))
         self.transport.close()
 
     def pause_writing(self) -> None:
