@@ -105,9 +105,8 @@ async def test_what_was_pressed_survives_kill_9_of_the_pad(floor: Floor, tmp_pat
             await asyncio.sleep(0.01)
         assert await floor.score(ticket) == score
         await pad.kill9()
-    async with started(floor, tmp_path / "spool") as pad:
+    async with started(floor, tmp_path / "spool") as pad:  # it may send again what it was not told to be recorded
         await pad.says("Welcome")
-        assert not any("to send" in line for line in pad.lines)
     assert await floor.ratings() == {ticket.id: 1}
 
 
