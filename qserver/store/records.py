@@ -248,6 +248,7 @@ def ticket(hall: str, record: TicketRecord) -> public.Ticket:
         case=record.case or None,
         returns=record.returns,
         unreliable=current.unreliable,
+        hold_since_ms=_ms(record.hold_since_ms),
         legs=[*legs, current],
     )
 
@@ -307,7 +308,7 @@ def review(record: ReviewRecord) -> public.Review:
         id=record.id,
         state=record.state,
         source=record.source,
-        window=record.window,
+        window=record.window or None,
         service=record.service,
         staff=record.staff or None,
         ticket=record.ticket,

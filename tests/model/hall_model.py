@@ -30,6 +30,8 @@ class HallModel(Tickets):
         staff = staff or (w.staff if was != "closed" else "")
         taken = was != "closed" and staff != w.staff
         w.staff, w.services = staff, services
+        if taken:
+            w.undo = None
         if was in ("closed", "paused"):
             w.state, w.reason, w.since = "idle", "", self.now
         if w.ticket:

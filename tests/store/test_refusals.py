@@ -118,6 +118,12 @@ async def undone_then_rated(s: TimedStore) -> None:
     await s.rate(SYSTEM, H, "w1", [RatingItem("r", "A001", 1, 5, 0)])
 
 
+async def taken_over(s: TimedStore) -> None:
+    """After the finish other staff took the window over."""
+    await finished(s)
+    await s.open(SYSTEM, H, "w1", staff="wang")
+
+
 def without(table: str, gone: str) -> Act:
     """Configures h1 without one of its services or windows."""
 
@@ -223,6 +229,7 @@ CASES: list[tuple[Act, Act, str, dict[str, Any]]] = [
     (nothing, at("undo"), "window_not_open", {}),
     (idle, at("undo"), "wrong_state", {"state": "idle"}),
     (serving, at("undo"), "wrong_state", {"state": "serving"}),
+    (taken_over, at("undo"), "wrong_state", {"state": "idle"}),
     (late_undo, at("undo"), "wrong_state", {"state": "idle"}),
     (undone_then_rated, at("undo"), "wrong_state", {"state": "idle"}),
     (waiting, without("services", "a"), "in_use", {"what": "service a"}),

@@ -44,6 +44,7 @@ command('open', function(ctx, argv)
   local staff = argv[5] ~= '' and argv[5] or (was ~= 'closed' and w[W.staff] or '')
   local other = was ~= 'closed' and staff ~= w[W.staff]
   local before = w[W.staff]
+  if other then drop(ctx, 'u:' .. w[W.id]) end -- nobody takes back what somebody else did
   if counts_as_open(was) then open_count(ctx, w, -1) end
   w[W.staff], w[W.services] = staff, services
   if was == 'closed' or was == 'paused' then w[W.state], w[W.reason], w[W.since_ms] = 'idle', '', ctx.now end
