@@ -41,7 +41,8 @@ function draw() {
     el("p", { class: "what" }, label(`screen_${w.state}`)),
     w.state === "paused" && w.reason ? el("p", {}, w.reason) : ""]);
   paint($("#service"), [w.service, w.services, names.service("").length], () => [
-    w.service ? both(...names.service(w.service)) : w.services.map((id) => el("span", { class: "tag" }, names.service(id)[0]))]);
+    ...(w.service ? [both(...names.service(w.service))]
+      : w.services.map((id) => el("span", { class: "tag" }, both(...names.service(id)))))]);
 }
 
 new Follow({

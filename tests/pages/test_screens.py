@@ -144,6 +144,24 @@ async def test_the_clerks_day_by_keyboard(screens: Screens, hall: Hall) -> None:
     assert screens.complaints() == EMPTY
 
 
+async def test_a_window_without_a_ticket_shows_all_it_serves(screens: Screens, hall: Hall) -> None:
+    await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
+    window = await screens.open("window", "display", "w1")
+    tags = window.locator("#service .tag .zh")
+    await expect(tags).to_have_text(["企业登记", "税务办理"])
+    assert "[object" not in await window.locator("body").inner_text()
+    assert screens.complaints() == EMPTY
+
+
+async def test_a_window_without_a_ticket_shows_all_it_serves(screens: Screens, hall: Hall) -> None:
+    await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
+    window = await screens.open("window", "display", "w1")
+    tags = window.locator("#service .tag .zh")
+    await expect(tags).to_have_text(["企业登记", "税务办理"])
+    assert "[object" not in await window.locator("body").inner_text()
+    assert screens.complaints() == EMPTY
+
+
 async def test_a_reload_loses_nothing(screens: Screens, hall: Hall) -> None:
     number = await hall.issue("reg")
     clerk = await screens.open("clerk", "clerk", "w1")
