@@ -6,6 +6,7 @@ The frame has read the secret already: a handler here gets the hall and the tick
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
@@ -16,7 +17,7 @@ from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
 from qserver.store.answers import Issued, Op, RatingItem
 
-from .messages import HolderAnswer, HolderRating
+from .messages import HolderAnswer, HolderRating, ServiceName
 from .routing import Call, Empty, Reply, Route
 
 T = "/api/v1/t/{secret}"
@@ -42,7 +43,24 @@ def _step(op: Op) -> Op:
 
 async def _standing(call: Call) -> HolderAnswer:
     issued = await call.store.position(call.hall, call.params["ticket"])
-    return HolderAnswer(issued.ticket, issued.ahead, estimate(issued))
+    hall = (await call.store.hall(call.hall)).hall
+    known = {one.id: ServiceName(one.id, one.name, one.name_en) for one in hall.services}
+    mine = _named(known, issued.ticket.service)
+    return HolderAnswer(
+        issued.ticket,
+        issued.ahead,
+        estimate(issued),
+        service_name=mine.name,
+        service_name_en=mine.name_en,
+        window_name=next((one.name for one in hall.windows if one.id == issued.ticket.window), ""),
+        time_zone=hall.time_zone,
+        then=[_named(known, service) for service in issued.ticket.services],
+    )
+
+
+def _named(known: Mapping[str, ServiceName], service: str) -> ServiceName:
+    """A service that the hall's definition has given up since has no name any more."""
+    return known.get(service) or ServiceName(service, "", "")
 
 
 async def look(call: Call) -> HolderAnswer:

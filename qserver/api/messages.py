@@ -192,12 +192,29 @@ class ReprintAnswer(msgspec.Struct, frozen=True):
     url: str
 
 
+class ServiceName(msgspec.Struct, frozen=True):
+    """A service and its names; each may be empty."""
+
+    id: str
+    name: str
+    name_en: str
+
+
 class HolderAnswer(msgspec.Struct, frozen=True):
-    """A ticket and its place in the queue. `ahead`: waiting tickets of its service that would be called earlier."""
+    """A ticket and its place in the queue. `ahead`: waiting tickets of its service that would be called earlier.
+
+    The names are those of the ticket's service, its window ("" without one) and, in `then`, its further services in
+    their order; `time_zone` is the hall's. The holder has no other way to learn them.
+    """
 
     ticket: Ticket
     ahead: int
     wait_estimate_ms: Range
+    service_name: str
+    service_name_en: str
+    window_name: str
+    time_zone: str
+    then: list[ServiceName]
 
 
 class IssueAnswer(msgspec.Struct, frozen=True):

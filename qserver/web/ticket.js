@@ -14,6 +14,11 @@ const secret = location.pathname.split("/")[2];
 const base = `/api/v1/t/${secret}`;
 const api = new Api("");
 let state = null; // {ticket, ahead, wait_estimate_ms}
+let zone = ""; // the hall's; times are shown by its clock, not the phone's
+const services = new Map(); // id -> [中文, English], as far as told
+const windows = new Map(); // id -> name
+let asking = 0; // requests under way that may bring a name
+let gone = false; // there is no such ticket: nothing is asked or told any more
 let buzzed = "";
 let rid = newKey(); // one rating, one id, however often it is sent
 
@@ -22,38 +27,64 @@ function take(next) {
   draw();
 }
 
+// Only the answer to a request brings names; what the socket tells afterwards is shown with them.
+function learn({ ticket, service_name: zh, service_name_en: en, window_name: window, time_zone, then }) {
+  zone = time_zone;
+  services.set(ticket.service, [zh, en]);
+  for (const one of then) services.set(one.id, [one.name, one.name_en]);
+  if (ticket.window) windows.set(ticket.window, window);
+}
+
+function answered(answer) {
+  learn(answer);
+  const { ticket, ahead, wait_estimate_ms } = answer;
+  take({ ticket, ahead, wait_estimate_ms });
+}
+
 async function refresh() {
+  if (gone) return;
+  asking += 1;
   try {
-    take(await api.get(base));
+    answered(await api.get(base));
   } catch (error) {
     if (error.status === 404 || error.status === 401) {
-      follow?.stop();
+      gone = true;
+      follow.stop();
+      show($("#lost"), false);
       $("#ticket").replaceChildren(label("no_ticket"));
       show($("#actions"), false);
       return;
     }
-    lost({ live: false, since: follow?.seen_ms ?? Date.now() });
+    lost({ live: false, since: follow.seen_ms });
+  } finally {
+    asking -= 1;
+    if (state && !gone) draw(); // what has no name by now is called by its id
   }
 }
 
-function lost({ live, since }) {
+function lost({ live, since, final }) {
+  if (gone) return;
+  if (final) refresh(); // closed for good: most likely there is no such ticket
   show($("#lost"), !live);
-  if (!live) $("#lost").replaceChildren(label("lost_since", { at: hm(since) }));
+  if (!live) $("#lost").replaceChildren(state ? label("lost_since", { at: hm(since, zone) }) : label("lost"));
 }
 
 function draw() {
   const { ticket, ahead, wait_estimate_ms: wait } = state;
-  const name = (id, zh, en) => (zh ? both(zh, en) : both(id, ""));
-  paint($("#ticket"), [state, document.documentElement.className], () => [
+  const name = (id) => {
+    const found = (services.get(id) ?? []).filter(Boolean);
+    return both(...(found.length ? found : [asking && !services.has(id) ? "…" : id]));
+  };
+  paint($("#ticket"), [state, zone, Boolean(asking), [...services], [...windows], document.documentElement.className], () => [
     el("p", { class: "no", id: "no" }, ticket.no),
     now(ticket, ahead),
     el("dl", {},
       ...(ticket.state === "waiting" ? [
         el("dt", {}, label("people_ahead")), el("dd", { id: "ahead" }, String(ahead)),
         el("dt", {}, label("expected_wait")), el("dd", {}, both(...waitRange(wait)))] : []),
-      el("dt", {}, label("service")), el("dd", {}, name(ticket.service, state.service_name, state.service_name_en)),
-      ...(ticket.services ?? []).flatMap((id) => [el("dt", {}, label("then")), el("dd", {}, id)]),
-      el("dt", {}, label("issued_at")), el("dd", {}, `${hm(ticket.issued_ms, state.time_zone)}`)),
+      el("dt", {}, label("service")), el("dd", {}, name(ticket.service)),
+      ...(ticket.services ?? []).flatMap((id) => [el("dt", {}, label("then")), el("dd", {}, name(id))]),
+      el("dt", {}, label("issued_at")), el("dd", {}, zone || !asking ? hm(ticket.issued_ms, zone) : "…")),
   ]);
   paint($("#actions"), ticket.state, () => [
     ticket.state === "waiting"
@@ -68,7 +99,8 @@ function draw() {
 
 function now(ticket, ahead) {
   const words = (key, kind, ...more) => el("div", { class: `now ${kind}`, id: "now" }, label(key), ...more);
-  const where = () => el("div", { class: "where" }, state.window_name ? state.window_name : label("window_id", { id: ticket.window }));
+  const where = () => el("div", { class: "where" }, windows.get(ticket.window)
+    || (asking && !windows.has(ticket.window) ? "…" : label("window_id", { id: ticket.window })));
   if (ticket.state === "called") return words("phone_called", "good", where());
   if (ticket.state === "serving") return words("phone_serving", "good", where());
   if (ticket.state === "waiting") return words(ahead === 0 ? "phone_next" : "phone_waiting", ahead < 3 ? "warn" : "note");
@@ -85,7 +117,7 @@ function buzz(ticket) {
 async function give(command, question) {
   if (!await ask(label(question), [], label("yes"), label("no"))) return;
   try {
-    take(await api.post(`${base}/${command}`));
+    answered(await api.post(`${base}/${command}`));
     refresh();
   } catch (error) {
     toast(explain(error), "bad");
@@ -135,9 +167,8 @@ async function rate(leg, score) {
 const follow = new Follow({
   token: secret, hall: secret.split(".")[0], topic: "ticket", page: "phone",
   onState: ({ ticket, ahead = 0, wait_estimate_ms = [0, 0] }) => {
-    const moved = state && (state.ticket.window !== ticket.window || state.ticket.service !== ticket.service);
-    if (!state || moved) refresh(); // brings the names
-    else take({ ticket, ahead, wait_estimate_ms });
+    take({ ticket, ahead, wait_estimate_ms });
+    if (!services.has(ticket.service) || (ticket.window && !windows.has(ticket.window))) refresh(); // brings the names
   },
   onLink: lost,
 });

@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from qserver.auth import secrets
+from qserver.store.answers import SYSTEM
 from tests.api.doors import Client, Doors, Got, serving_at
 from tests.servers import DataServer
+
+STANDING = {"ticket", "ahead", "wait_estimate_ms"}
+NAMES = {"service_name", "service_name_en", "window_name", "time_zone", "then"}
 
 
 @pytest.fixture
@@ -47,8 +52,30 @@ async def test_the_holder_sees_the_ticket_and_its_place(doors: Doors) -> None:
     await doors.issue("a")
     mine = await doors.issue("a")
     answer = (await Holder(doors.nobody, mine["url"]).look()).ok()
-    assert answer == {key: mine[key] for key in ("ticket", "ahead", "wait_estimate_ms")}
+    assert {key: answer[key] for key in STANDING} == {key: mine[key] for key in STANDING}
     assert answer["ahead"] == 1
+
+
+async def test_the_holder_reads_names_and_the_halls_time(doors: Doors) -> None:
+    mine = await holder(doors, services=["b"])
+    answer = (await mine.look()).ok()
+    assert (answer["service_name"], answer["service_name_en"], answer["window_name"]) == ("综合", "", "")
+    assert answer["then"] == [{"id": "b", "name": "社保", "name_en": ""}]
+    assert answer["time_zone"] == "Asia/Shanghai"
+    await doors.at("w1", "open")
+    await doors.at("w1", "call")
+    assert (await mine.look()).ok()["window_name"] == "一号窗口"
+
+
+async def test_what_the_hall_has_given_up_has_no_name(doors: Doors) -> None:
+    mine = await holder(doors)
+    (await mine.post("cancel")).ok()
+    hall = (await doors.store.hall("h1")).hall
+    services = [one for one in hall.services if one.id != "a"]
+    windows = [structs.replace(one, services=[s for s in one.services if s != "a"]) for one in hall.windows]
+    await doors.store.configure(SYSTEM, structs.replace(hall, services=services, windows=windows))
+    answer = (await mine.look()).ok()
+    assert (answer["service_name"], answer["service_name_en"], answer["then"]) == ("", "", [])
 
 
 async def test_the_holder_sees_the_window_when_called(doors: Doors) -> None:
@@ -128,7 +155,7 @@ async def test_the_holder_rates_a_finished_service_by_the_link(doors: Doors) -> 
     await doors.time.pass_ms(3_600_000)
     answer = (await mine.post("rating", {"score": 4, "reasons": ["效率高"], "comment": "谢谢"})).ok()
     assert answer["ticket"]["rating"] == {"score": 4, "source": "active_late", "at_ms": doors.time.at}
-    assert set(answer) == {"ticket", "ahead", "wait_estimate_ms"}
+    assert set(answer) == STANDING | NAMES
 
 
 async def test_the_same_rating_again_changes_nothing_and_another_one_is_refused(doors: Doors) -> None:
