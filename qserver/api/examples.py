@@ -42,6 +42,7 @@ TICKET: Final[dict[str, Any]] = {
     "issued_ms": 1795310588000,
     "case": None,
     "returns": 0,
+    "hold_since_ms": None,
     **_LEG,
     "legs": [_LEG | {"queued_ms": 1795310588000}],
 }

@@ -27,8 +27,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("called", "叫号", "Called", "count", "被叫过的业务环节数", "legs that were called at least once"),
     Column("served", "办结", "Served", "count", "办结的业务环节数；转出不算办结",
            "legs finished at a window; a transfer is not one"),
-    Column("missed", "过号", "Missed", "count", "叫号后始终未到窗的环节，现为过号或日终时过期",
-           "legs called whose person never came: missed now, or expired when the day turned"),
+    Column("missed", "过号", "Missed", "count",
+           "叫号后始终未开始办理的环节：现为过号，或日终时过期；日终时挂起的人已到窗，不计",
+           "legs called whose service never began: missed now, or expired when the day turned, unless held then: the "
+           "person was there"),
     Column("left", "离开", "Left", "count", "办结前取消的环节", "legs cancelled before they were finished"),
     Column("transferred", "转出", "Transferred", "count", "转到其他窗口或业务的环节", "legs that ended in a transfer"),
     Column("expired", "过期", "Expired", "count", "日终时未结束的环节，不算办结",

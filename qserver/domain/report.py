@@ -195,7 +195,7 @@ def _row(key: str, name: str, legs: Sequence[Part], reviews: Sequence[Review], i
         missed=sum(
             part.leg.first_called_ms is not None
             and part.leg.started_ms is None
-            and part.state in (State.MISSED, State.EXPIRED)
+            and (part.state is State.MISSED or (part.state is State.EXPIRED and part.ticket.hold_since_ms is None))
             for part in legs
         ),
         left=sum(part.state is State.CANCELLED for part in legs),

@@ -102,6 +102,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     case: str | None
     returns: int
     unreliable: bool
+    hold_since_ms: int | None = None
+    """Held since then, None when it is not; stays when it was cancelled or expired while held."""
     legs: list[Leg]
 
 
@@ -138,14 +140,15 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     """A negative review 差评 in its follow-up. `history` holds every step as it happened, nothing is overwritten.
 
     `due_ms`: when the running term ends, which is called `term` (verify, rectify, revisit, decide); both None when
-    nothing is waited for. `late`: a term passed, now or earlier. `result`: what verifying found, while that is the last
-    word. `appeal_until_ms`: None when no appeal is possible (any more).
+    nothing is waited for. `window`, `staff`: None when the wait itself ran over, before any call. `late`: a term
+    passed, now or earlier. `result`: what verifying found, while that is the last word. `appeal_until_ms`: None when
+    no appeal is possible (any more).
     """
 
     id: str
     state: str
     source: str
-    window: str
+    window: str | None
     service: str
     staff: str | None
     ticket: str

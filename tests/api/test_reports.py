@@ -58,6 +58,21 @@ async def report(doors: Doors, query: str = "", day: str = DAY) -> DayReport:
     return msgspec.convert(answer, DayReport)
 
 
+async def test_who_was_called_and_put_on_hold_until_the_day_turned_is_expired_and_not_missed(doors: Doors) -> None:
+    await doors.at("w1", "open")
+    for number in (1, 2):
+        await doors.issue("a")
+        await doors.at("w1", "call")
+        if number == 1:
+            held = (await doors.at("w1", "hold", {"reason": "复印"}))["ticket"]
+            assert held["hold_since_ms"] == doors.time.at
+    day = held["day"]
+    await doors.time.pass_ms(86_400_000)
+    await doors.issue("b")  # the first one of the next day
+    totals = (await report(doors, day=day)).totals
+    assert (totals.called, totals.expired, totals.missed) == (2, 2, 1)
+
+
 def rows_of(text: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text.decode("utf-8-sig"))))
 

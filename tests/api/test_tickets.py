@@ -58,6 +58,7 @@ async def test_a_guide_takes_a_ticket_and_is_told_the_place_in_the_queue(doors: 
         "case": None,
         "returns": 0,
         "unreliable": False,
+        "hold_since_ms": None,
         "legs": None,
     }
     assert len(second["ticket"]["legs"]) == 1

@@ -174,6 +174,12 @@ def test_who_may_still_come_is_not_missed(state: State) -> None:
     assert (made.totals.missed, made.totals.pending) == (0, 1)
 
 
+def test_who_was_held_when_the_day_turned_had_come_and_is_not_missed() -> None:
+    held = msgspec.structs.replace(ticket(1, leg(**NEVER_STARTED), state=State.EXPIRED), hold_since_ms=T0)
+    made = report(held, ticket(2, leg(**NEVER_STARTED), state=State.EXPIRED))
+    assert (made.totals.missed, made.totals.expired) == (1, 2)
+
+
 def test_who_left_counts_at_the_window_that_had_called_or_at_none() -> None:
     made = report(
         ticket(1, leg(**NEVER_STARTED | {"outcome": "cancelled"}), state=State.CANCELLED),
@@ -234,7 +240,7 @@ def test_negatives_are_counted_by_who_said_them() -> None:
             review(1),
             review(2, source="overtime"),
             review(3, source="overtime", window="w2"),
-            review(4, source="wait", window="", staff=None),
+            review(4, source="wait", window=None, staff=None),
             review(5, state="excluded"),
         ),
     )

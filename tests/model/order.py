@@ -185,6 +185,7 @@ class Order:
             issued_ms=ticket.issued,
             case=ticket.case or None,
             returns=ticket.returns,
+            hold_since_ms=ticket.hold_since or None,
             legs=legs,
             **common,
         )
