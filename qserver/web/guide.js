@@ -130,7 +130,7 @@ async function press(one) {
     often[one.body.service] = (often[one.body.service] ?? 0) + 1;
     localStorage.setItem(OFTEN, JSON.stringify(often));
     reset();
-    openSlip({ issued, names, api, hall: me.hall, fresh: true });
+    openSlip({ issued, names, api, hall: me.hall, fresh: true, kiosk: me.role === "kiosk" });
   } catch (error) {
     if (error instanceof Problem && error.status >= 400 && error.status < 500) {
       sessionStorage.removeItem(PRESS);

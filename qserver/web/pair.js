@@ -2,7 +2,7 @@
 // which stays in this browser's storage per page, hall and window. The code leaves the address bar at once.
 
 import { Api } from "./api.js";
-import { $, el, toast } from "./dom.js";
+import { $, el, show } from "./dom.js";
 import { explain, label } from "./i18n.js";
 
 const PREFIX = "qserver:token:";
@@ -75,7 +75,8 @@ export async function session() {
       return await redeem(code, where);
     } catch (error) {
       // A link opened a second time: the pairing it made is still here.
-      if (!stored(where)) toast(explain(error), "bad");
+      const why = unknown(error) ? label("pair_used") : explain(error);
+      return stored(where) || askForCode(where, why);
     }
   }
   return stored(where) || askForCode(where);
@@ -89,10 +90,16 @@ function stored(where) {
   return keep(JSON.parse(localStorage.getItem(storeKey(mine[0]))), where);
 }
 
-function askForCode(where) {
+// Nothing is kept of a code once it was used: one that is not known was used, ran out, or never was.
+const unknown = (error) => error.code === "not_found";
+
+// `why`: what was wrong with the code that was tried; it stays until there is a better one.
+function askForCode(where, why = null) {
   return new Promise((resolve) => {
     const input = el("input", { name: "code", required: true, autocomplete: "off", spellcheck: "false", id: "pair-code" });
-    const form = el("form", { class: "card narrow", id: "pairing" }, el("h1", {}, label("pair_title")),
+    const trouble = el("p", { class: "bad", role: "alert", id: "pair-trouble" }, why);
+    show(trouble, why !== null);
+    const form = el("form", { class: "card narrow", id: "pairing" }, el("h1", {}, label("pair_title")), trouble,
       el("p", {}, label("pair_text")), el("label", { for: "pair-code" }, label("pair_code")), input,
       el("p", {}, el("button", { class: "main", type: "submit" }, label("pair"))));
     form.addEventListener("submit", async (event) => {
@@ -103,7 +110,8 @@ function askForCode(where) {
         document.body.classList.remove("unpaired");
         resolve(made);
       } catch (error) {
-        toast(explain(error), "bad");
+        trouble.replaceChildren(unknown(error) ? label("pair_wrong") : explain(error));
+        show(trouble, true);
       }
     });
     document.body.classList.add("unpaired");

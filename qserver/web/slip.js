@@ -9,7 +9,7 @@ import { hm, waitRange } from "./time.js";
 export const secretOf = (url) => url.slice(url.lastIndexOf("/t/") + 3);
 
 // `issued`: {ticket, ahead, wait_estimate_ms, url}.
-export function openSlip({ issued, names, api, hall, fresh }) {
+export function openSlip({ issued, names, api, hall, fresh, kiosk = false }) {
   const { ticket, url } = issued;
   const box = $("#slip");
   const facts = [
@@ -35,6 +35,8 @@ export function openSlip({ issued, names, api, hall, fresh }) {
     el("dl", {}, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
     el("img", { src: `/t/${encodeURIComponent(secretOf(url))}/qr.svg`, alt: "QR", width: 220, height: 220 }),
     el("p", { class: "quietly" }, label("scan")),
+    // Nobody at a kiosk could close the page it opens.
+    el("p", {}, kiosk ? null : el("a", { class: "button", id: "slip-link", href: url, target: "_blank", rel: "noopener" }, url)),
     el("p", { class: "row" },
       el("button", { type: "button", onclick: () => print() }, label("print")),
       fresh ? el("button", { type: "button", class: "danger", onclick: cancel }, label("cancel_ticket")) : null,

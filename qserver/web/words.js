@@ -40,6 +40,8 @@ export const TEXTS = {
   pair_text: ["请打开管理员给的链接，或在此输入一次性配对码。", "Open the link you were given, or enter its one-time code."],
   pair_code: ["配对码", "Code"],
   pair: ["配对", "Pair"],
+  pair_used: ["链接已用过，请索取新的", "This link was already used; ask for another"],
+  pair_wrong: ["配对码不对或已用过，请索取新的", "This code is wrong or was already used; ask for another"],
   denied_title: ["授权已失效", "No longer authorised"],
   denied_text: ["本设备的授权已被撤销或过期，请重新配对。", "This device's token was revoked or has expired. Pair it again."],
 

@@ -174,7 +174,7 @@ async def test_a_code_works_once_and_leaves_the_address(screens: Screens, hall: 
     stranger = await screens.page()
     await stranger.goto(link)
     await expect(stranger.locator("#pairing")).to_be_visible()
-    await expect(stranger.locator("#toasts")).not_to_be_empty()
+    await expect(stranger.locator("#pair-trouble")).to_contain_text("链接已用过")
     assert "pair=" not in stranger.url
     assert screens.complaints(network=True) == EMPTY
 
@@ -277,7 +277,7 @@ async def test_keys_do_nothing_while_a_dialog_is_open(screens: Screens, hall: Ha
 async def test_a_page_of_a_window_wants_a_code_of_a_window(screens: Screens, hall: Hall) -> None:
     screen = await screens.page()
     await screen.goto(f"/window?hall={HALL}#pair={await hall.code('display')}")
-    await expect(screen.locator("#toasts")).to_contain_text("没有这个窗口")
+    await expect(screen.locator("#pair-trouble")).to_contain_text("没有这个窗口")
     await screen.locator("#pairing input").fill(await hall.code("display", "w3"))
     await screen.locator("#pairing button").click()
     await expect(screen.locator("#name")).to_have_text("3号窗口")

@@ -80,6 +80,21 @@ async def test_the_staffs_pages(screens: Screens, hall: Hall) -> None:
     await both_sizes(index, STAFF)
 
 
+@pytest.mark.parametrize("width", [1280, 1366, 1600])
+async def test_the_supervisors_tables_are_not_cut(screens: Screens, hall: Hall, width: int) -> None:
+    issued = await hall.ask("POST", f"{H}/tickets", {"service": "reg"})
+    await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
+    for command in ("call", "start", "finish"):
+        await hall.ask("POST", f"{H}/windows/w1/{command}")
+    link = "/api/v1/t/" + issued["url"].rpartition("/t/")[2]
+    await hall.ask("POST", f"{link}/rating", {"score": 1})
+    page = await screens.open("supervisor", "supervisor", size=(width, 800))
+    await expect(page.locator("#reviews button").first).to_be_visible()
+    await expect(page.locator("#windows tr")).to_have_count(3)
+    cut = "[...document.querySelectorAll('.scroll')].filter(n => n.scrollWidth > n.clientWidth).map(n => n.innerText)"
+    assert await page.evaluate(cut) == NOTHING
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (1920, 1080)])
 async def test_the_screens(screens: Screens, hall: Hall, size: tuple[int, int]) -> None:
     for service in ("reg", "tax", "tax"):

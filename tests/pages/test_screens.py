@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.async_api import Page, expect
@@ -54,7 +56,11 @@ async def test_a_visit(screens: Screens, hall: Hall) -> None:
     picture = guide.locator("#slip img")
     await expect(picture).to_be_visible()
     assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+    await expect(guide.locator("#slip-link")).to_be_visible()
+    opens = {name: await guide.locator("#slip-link").get_attribute(name) for name in ("target", "rel")}
+    assert opens == {"target": "_blank", "rel": "noopener"}
     link = str(await picture.get_attribute("src")).removesuffix("/qr.svg")
+    assert str(await guide.locator("#slip-link").get_attribute("href")).endswith(link)
     phone = await screens.page((390, 844))
     await phone.goto(link)
     await expect(phone.locator("#no")).to_have_text(number)
@@ -153,13 +159,30 @@ async def test_a_window_without_a_ticket_shows_all_it_serves(screens: Screens, h
     assert screens.complaints() == EMPTY
 
 
-async def test_a_window_without_a_ticket_shows_all_it_serves(screens: Screens, hall: Hall) -> None:
-    await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
-    window = await screens.open("window", "display", "w1")
-    tags = window.locator("#service .tag .zh")
-    await expect(tags).to_have_text(["企业登记", "税务办理"])
-    assert "[object" not in await window.locator("body").inner_text()
+async def test_the_phone_names_everything_in_the_halls_time(screens: Screens, hall: Hall) -> None:
+    issued = await hall.ask("POST", f"{H}/tickets", {"service": "tax", "services": ["reg"]})
+    phone = await screens.page((390, 844), timezone_id="America/New_York")
+    await phone.goto("/t/" + issued["url"].rpartition("/t/")[2])
+    ticket = phone.locator("#ticket")
+    await expect(ticket).to_contain_text("税务办理")
+    await expect(ticket).to_contain_text("企业登记")
+    there = datetime.fromtimestamp(issued["ticket"]["issued_ms"] / 1000, ZoneInfo("Asia/Shanghai"))
+    await expect(ticket).to_contain_text(f"{there:%H:%M}")
+    await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})
+    await hall.ask("POST", f"{H}/windows/w2/call")
+    await expect(phone.locator("#now")).to_contain_text("2号窗口")
     assert screens.complaints() == EMPTY
+
+
+async def test_an_unknown_ticket_is_no_lost_connection(screens: Screens, hall: Hall) -> None:
+    phone = await screens.page((390, 844))
+    async with phone.expect_event("websocket") as socket:
+        await phone.goto("/t/h1.20260102-A001.ab-_cdefghijklmnopqrstuv")
+    if not (await socket.value).is_closed():
+        await (await socket.value).wait_for_event("close")
+    await expect(phone.locator("#ticket")).to_contain_text("没有这张号票")
+    await expect(phone.locator("#lost")).to_be_hidden()
+    assert screens.complaints(network=True) == EMPTY
 
 
 async def test_a_reload_loses_nothing(screens: Screens, hall: Hall) -> None:
