@@ -87,7 +87,7 @@ class CallNext(Body, frozen=True, kw_only=True):
 
 
 class Finish(Body, frozen=True, kw_only=True):
-    """Ends the service 办结. `case`: the business system's number of a case that goes on."""
+    """Ends the service 办结. `case`: the business system's number of a case that goes on, exactly with `accepted`."""
 
     outcome: Outcome = "done"
     case: Annotated[str, _text(64, "number of the case in the business system", pattern=_LINE)] | None = None
@@ -147,6 +147,12 @@ StateFilter = Literal[
     "", "waiting", "called", "serving", "held", "missed", "finished", "cancelled", "expired"
 ]  # fmt: skip
 """A ticket's state, or all."""
+ReviewFilter = Literal[
+    "", "open", "assigned", "verified", "rectified", "revisited", "appealed", "closed", "excluded"
+]  # fmt: skip
+"""A review's state, or all."""
+SourceFilter = Literal["", "rating", "overtime", "wait", "case"]
+"""What a review comes from, or all."""
 _Filter = Annotated[str, msgspec.Meta(max_length=32, description="only these; empty = all")]
 
 
@@ -162,8 +168,8 @@ class TicketsQuery(Body, frozen=True, kw_only=True):
 class ReviewsQuery(Body, frozen=True, kw_only=True):
     """Which reviews."""
 
-    state: _Filter = ""
-    source: _Filter = ""
+    state: ReviewFilter = ""
+    source: SourceFilter = ""
     limit: _Limit = 100
     after: _After = ""
 
@@ -267,7 +273,8 @@ class CalledAnswer(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What became of one rating. `duplicate`: recorded before under this rid; `conflict`: another one stands."""
+    """What became of one rating. `duplicate`: recorded before under this rid; `conflict`: another one stands, or
+    another score."""
 
     rid: str
     status: Literal["recorded", "duplicate", "conflict", "rejected", "retry"]

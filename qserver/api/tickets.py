@@ -6,6 +6,7 @@ A handler parses, calls one method of the store, answers. Whether something may 
 from __future__ import annotations
 
 from qserver.auth import secrets
+from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
 from qserver.domain.ticket import Ticket
 from qserver.store.answers import Answer, Suspension
@@ -52,6 +53,8 @@ async def issue(call: Call) -> Reply:
 async def list_tickets(call: Call) -> TicketsAnswer:
     """Tickets of the business day in order of issue."""
     query: TicketsQuery = call.query
+    if query.service and (await call.store.hall(call.hall)).hall.service(query.service) is None:
+        raise Refusal("no_such_service", service=query.service)
     found, after = await call.store.tickets(
         call.hall, state=query.state, service=query.service, limit=query.limit, after=query.after
     )
@@ -135,7 +138,7 @@ ROUTES = (
         query=TicketsQuery,
         answer=TicketsAnswer,
         summary="Tickets of the business day, in order of issue",
-        codes=("not_found",),
+        codes=("not_found", "no_such_service"),
     ),
     Route("GET", _ONE, look, answer=TicketAnswer, summary="One ticket 号票", codes=("not_found",)),
     Route(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
 from qserver.domain.ticket import Ticket, Window
 from qserver.store.answers import Answer
@@ -97,6 +98,9 @@ async def start(call: Call) -> Reply:
 async def finish(call: Call) -> Reply:
     """Ends the service 办结."""
     body: Finish = call.body
+    if (body.outcome == "accepted") != bool(body.case):
+        detail = "only an accepted case has a number" if body.case else "the number of the accepted case is needed"
+        raise Refusal("validation", detail, field="case")
     return _ticket(
         await call.store.finish(call.op, call.hall, call.params["window"], outcome=body.outcome, case=body.case or "")
     )

@@ -18,12 +18,12 @@ import msgspec
 from .figures import COLUMNS
 from .hall import Hall
 from .lifecycle import LIVE, State
+from .reviews import SOURCES
 from .ticket import Leg, Review, Signal, Ticket
 
 By = Literal["window", "staff", "service"]
 """What a report's rows stand for."""
 
-NEGATIVE_SOURCES = ("rating", "overtime", "wait", "case")
 SIGNALS = get_args(Signal)
 GOOD_FROM = 3
 """Levels 3, 4 and 5 are good, 1 and 2 negative."""
@@ -185,7 +185,7 @@ def _row(key: str, name: str, legs: Sequence[Part], reviews: Sequence[Review], i
     own = [rating for rating in ratings if rating.source != "default"]
     good = sum(rating.score >= GOOD_FROM for rating in own)
     counted = [review for review in reviews if review.state != "excluded"]
-    by_source = {source: sum(review.source == source for review in counted) for source in NEGATIVE_SOURCES}
+    by_source = {source: sum(review.source == source for review in counted) for source in SOURCES}
     return Row(
         id=key,
         name=name,

@@ -37,6 +37,9 @@ class CaseState(StrEnum):
     WITHDRAWN = "withdrawn"  # 已撤回: the finish that accepted it was taken back
 
 
+SOURCES: Final = ("rating", "overtime", "wait", "case")
+"""What a review comes from: a citizen's rating, or a limit that a service, a wait or a promised case ran over."""
+
 BACK: Final = "back"
 """Stands for the stage from which the review was appealed."""
 

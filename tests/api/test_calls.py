@@ -177,6 +177,19 @@ async def test_finish_without_words_is_done(doors: Doors) -> None:
     assert (ticket["state"], ticket["outcome"], ticket["case"]) == ("finished", "done", None)
 
 
+async def test_a_finish_has_a_case_number_exactly_when_it_accepts_a_case(doors: Doors) -> None:
+    await doors.at("w1", "open")
+    await doors.issue()
+    await doors.at("w1", "call")
+    await doors.at("w1", "start")
+    for body in ({"case": "K-1"}, {"outcome": "done", "case": "K-1"}, {"outcome": "accepted"}):
+        answer = await doors.clerk["w1"].post("windows/w1/finish", body)
+        assert (answer.code, answer.body["field"]) == ((400, "validation"), "case")
+    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["state"] == "serving"
+    done = (await doors.at("w1", "finish", {"outcome": "accepted", "case": "K-1"}))["ticket"]
+    assert (done["outcome"], done["case"]) == ("accepted", "K-1")
+
+
 async def test_only_a_called_ticket_is_started_missed_or_recalled(doors: Doors) -> None:
     await called(doors)
     await doors.at("w1", "start")

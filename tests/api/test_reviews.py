@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from qserver.api.messages import ReviewFilter, SourceFilter
 from qserver.api.reviews import MASK, masked
 from qserver.domain.lifecycle import Role
+from qserver.domain.reviews import SOURCES, ReviewState
 from qserver.domain.ticket import Review
 from tests.api.doors import Client, Doors, serving_at
 from tests.servers import DataServer
@@ -123,9 +125,14 @@ async def test_a_review_that_is_not_there_is_not_found(doors: Doors, name: str) 
     assert (await doors.assessor.get(f"reviews/{name}")).code == (404, "not_found")
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "after=r1", "colour=red", "state=" + "x" * 33])
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "after=r1", "colour=red", "state=foo", "source=foo"])
 async def test_a_wrong_question_about_reviews_is_refused(doors: Doors, query: str) -> None:
     assert (await doors.assessor.get(f"reviews?{query}")).code == (400, "validation")
+
+
+def test_the_states_and_sources_one_may_ask_for_are_the_follow_ups() -> None:
+    assert set(get_args(ReviewFilter)) == {"", *ReviewState}
+    assert set(get_args(SourceFilter)) == {"", *SOURCES}
 
 
 async def test_reviews_are_for_those_who_follow_them_up(doors: Doors) -> None:

@@ -254,7 +254,7 @@ async def test_tickets_are_listed_by_state_and_service(doors: Doors) -> None:
     assert await numbers("state=cancelled") == ["A001"]
     assert await numbers("service=b") == ["B001"]
     assert await numbers("state=&service=&after=") == ["A001", "A002", "B001"]
-    assert await numbers("service=none") == []
+    assert await numbers("service=b&state=cancelled") == []
 
 
 async def test_yesterdays_tickets_are_not_listed_but_found_by_id(doors: Doors) -> None:
@@ -271,6 +271,11 @@ async def test_yesterdays_tickets_are_not_listed_but_found_by_id(doors: Doors) -
 )
 async def test_a_wrong_question_about_tickets_is_refused(doors: Doors, query: str) -> None:
     assert (await doors.guide.get(f"tickets?{query}")).code == (400, "validation")
+
+
+@pytest.mark.parametrize("service", ["zz", "none", "A", "a%20b"])
+async def test_tickets_of_a_service_that_the_hall_does_not_have_are_no_such_service(doors: Doors, service: str) -> None:
+    assert (await doors.guide.get(f"tickets?service={service}")).code == (404, "no_such_service")
 
 
 async def test_tickets_are_for_those_who_work_with_them(doors: Doors) -> None:
