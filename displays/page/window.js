@@ -40,9 +40,9 @@ function draw() {
     w.ticket ? el("p", { class: `no ${fresh ? "fresh" : ""}` }, w.ticket) : "",
     el("p", { class: "what" }, label(`screen_${w.state}`)),
     w.state === "paused" && w.reason ? el("p", {}, w.reason) : ""]);
-  paint($("#service"), [w.service, w.services, names.service("").length], () => [
-    ...(w.service ? [both(...names.service(w.service))]
-      : w.services.map((id) => el("span", { class: "tag" }, both(...names.service(id)))))]);
+  const gives = (w.service ? [w.service] : w.services).map(names.service); // by their ids until the names have come
+  paint($("#service"), [w.service, gives], () => gives.map((name) =>
+    (w.service ? both(...name) : el("span", { class: "tag" }, both(...name)))));
 }
 
 new Follow({

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.pages.stage import H, Hall, Screens
 
@@ -152,8 +153,18 @@ async def test_the_clerks_day_by_keyboard(screens: Screens, hall: Hall) -> None:
 
 async def test_a_window_without_a_ticket_shows_all_it_serves(screens: Screens, hall: Hall) -> None:
     await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
-    window = await screens.open("window", "display", "w1")
+    window = await screens.page()
+    named = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await named.wait()
+        await route.continue_()
+
+    await window.route(f"**{H}", late)  # the names come after the window's state
+    await window.goto(f"/window?hall=h1&window=w1#pair={await hall.code('display', 'w1')}")
     tags = window.locator("#service .tag .zh")
+    await expect(tags).to_have_text(["reg", "tax"])
+    named.set()
     await expect(tags).to_have_text(["企业登记", "税务办理"])
     assert "[object" not in await window.locator("body").inner_text()
     assert screens.complaints() == EMPTY
