@@ -54,6 +54,19 @@ async def test_a_rating_sent_again_is_a_duplicate_and_another_one_a_conflict(doo
     assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
 
 
+async def test_the_same_rid_with_another_score_is_a_conflict_and_a_score_out_of_range_never_more_than_wrong(
+    doors: Doors,
+) -> None:
+    await doors.serve()
+    await rate(doors, item("r1", score=5))
+    assert await rate(doors, item("r1", score=4), item("r1", score=6), item("r2", score=0)) == [
+        {"rid": "r1", "status": "conflict"},
+        {"rid": "r1", "status": "rejected", "code": "validation"},
+        {"rid": "r2", "status": "rejected", "code": "validation"},
+    ]
+    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
+
+
 async def test_one_batch_may_hold_the_same_service_twice_and_the_first_wins(doors: Doors) -> None:
     await doors.serve()
     results = await rate(doors, item("r1", score=3), item("r1", score=3), item("r2", score=5))

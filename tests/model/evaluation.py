@@ -167,7 +167,7 @@ class Evaluation:
         if window and window != visit.window:
             return "rejected", "forbidden"
         if visit.rating:
-            return ("duplicate" if visit.rating[3] == rid else "conflict"), ""
+            return ("duplicate" if (visit.rating[3], visit.rating[0]) == (rid, score) else "conflict"), ""
         at = self.now - age
         if at < visit.finished - SKEW_MS:
             return "rejected", "validation"

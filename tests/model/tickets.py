@@ -115,10 +115,12 @@ class Tickets(Order):
             return "rejected", "wrong_state"
         if found.window != window:
             return "rejected", "forbidden"
+        if not 1 <= score <= 5:
+            return "rejected", "validation"
         if found.rating:
-            return ("duplicate" if found.rating[3] == rid else "conflict"), ""
+            return ("duplicate" if (found.rating[3], found.rating[0]) == (rid, score) else "conflict"), ""
         at = self.now - age
-        if not 1 <= score <= 5 or at < found.finished - SKEW_MS:
+        if at < found.finished - SKEW_MS:
             return "rejected", "validation"
         at = max(at, found.finished)
         if at > found.finished + halls.ms(self.hall.rating.window_s):

@@ -39,9 +39,12 @@ local function rate(ctx, window, item)
   local leg = rated_leg(t, number)
   if not leg then return {rid, 'rejected', 'wrong_state'} end
   if window ~= '' and leg.window ~= window then return {rid, 'rejected', 'forbidden'} end
-  if leg.rating then return {rid, leg.rating[4] == rid and 'duplicate' or 'conflict', ''} end
+  if score < 1 or score > 5 then return {rid, 'rejected', 'validation'} end
+  if leg.rating then
+    return {rid, leg.rating[4] == rid and leg.rating[1] == score and 'duplicate' or 'conflict', ''}
+  end
   local at = ctx.now - age
-  if score < 1 or score > 5 or age < 0 or at < leg.finished - SKEW_MS then return {rid, 'rejected', 'validation'} end
+  if age < 0 or at < leg.finished - SKEW_MS then return {rid, 'rejected', 'validation'} end
   at = math.max(at, leg.finished)
   local in_time = at <= leg.finished + ctx.rules.rating.window
   if (window ~= '' and not in_time) or ctx.now > after_span(ctx.rules, leg.finished, ctx.rules.rating.late) then
