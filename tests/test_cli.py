@@ -183,6 +183,12 @@ async def test_reports_in_every_form(hall: str, server: Whole, run: Run, tmp_pat
     assert (await run("report", "--hall", hall)).code == 2
 
 
+async def test_a_report_is_asked_for_by_day_and_by_nothing_else(run: Run) -> None:
+    refused = await run("report", "--hall", "h", "--month", "2026-11")
+    assert refused.code == 2
+    assert "--month" not in (await run("report", "--help")).out
+
+
 async def test_the_token_is_found_in_the_data_directory(tmp_path: Path) -> None:
     async with Whole(environment={"QSERVER_ADMIN_TOKEN": ""}) as server:
         ended = await command("hall", "list", "--url", server.url, "--data-dir", server.data, cwd=tmp_path)
