@@ -55,7 +55,22 @@ def _value(value: object, kind: Any, path: str) -> Iterator[Mistake]:
         msgspec.convert(value, Annotated[bare, *metas] if metas else bare)
     except msgspec.ValidationError as error:
         what, _, inner = str(error).partition(" - at `$")
-        yield Mistake(path + inner.rstrip("`"), what)
+        yield Mistake(path + inner.rstrip("`"), _in_words(what))
+
+
+_FORMS = {
+    "[a-z0-9][a-z0-9-]{0,31}": "1 to 32 lower-case letters, digits and hyphens, no hyphen first",
+    "[A-Z]{1,2}": "one or two capital letters",
+    r"([01]\d|2[0-3]):[0-5]\d": "a time of day as HH:MM, such as 08:30",
+    r"\d{1,4}(s|m|h|d|wd)": "a term such as 90s, 30m, 12h, 3d, or 5wd for working days",
+}
+"""What a text must look like, for those who do not read patterns."""
+
+
+def _in_words(what: str) -> str:
+    pattern = what.partition(" matching regex ")[2].strip("'").replace("\\\\", "\\")
+    form = _FORMS.get(pattern.removeprefix("^").partition("$")[0])
+    return f"expected {form}" if form else what
 
 
 def _is_struct(kind: Any) -> bool:

@@ -148,15 +148,31 @@ def test_a_broken_file_is_said_with_the_parsers_line(tmp_path: Path) -> None:
 def test_all_mistakes_of_a_hall_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "hall.toml"
     file.write_text(HALL)
-    found = [mistake.partition(" matching regex ")[0] for mistake in check.mistakes_of(file)]
+    found = check.mistakes_of(file)
     assert found == [
         f"{file} line 2: $.nmae: unknown name, did you mean name?",
-        f"{file} line 5: $.services[0].id: Expected `str`",
+        f"{file} line 5: $.services[0].id: expected 1 to 32 lower-case letters, digits and hyphens, no hyphen first",
         f"{file} line 8: $.services[1]: prefix is missing",
         f"{file} line 10: $.services[1].wait_limit_s: Expected `float` > 0.0",
         f"{file} line 14: $.windows[0].services[1]: Expected `str`, got `int`",
         f"{file} line 17: $.calls.max_calls: Expected `int`, got `str`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('prefix = "a1"', "one or two capital letters"),
+        ('opens = "9:00"', "a time of day as HH:MM, such as 08:30"),
+        ('case_limit = "3 days"', "a term such as 90s, 30m, 12h, 3d, or 5wd for working days"),
+    ],
+)
+def test_a_text_of_the_wrong_form_is_told_its_form_in_words(tmp_path: Path, table: str, words: str) -> None:
+    file = tmp_path / "hall.toml"
+    prefix = "" if table.startswith("prefix") else 'prefix = "A"\n'
+    file.write_text(f'id = "h"\n[[services]]\nid = "a"\n{prefix}{table}\n[[windows]]\nid = "w"\nservices = ["a"]\n')
+    (found,) = check.mistakes_of(file)
+    assert found.endswith(f".{table.split()[0]}: expected {words}")
 
 
 def test_what_no_type_can_say_of_a_hall_and_several_halls(tmp_path: Path) -> None:
