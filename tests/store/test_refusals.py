@@ -333,6 +333,24 @@ async def test_a_rating_is_rejected_with_its_code(timed: TimedStore, item: Ratin
     assert [(r.status, r.code) for r in results] == [(status, code)]
 
 
+@pytest.mark.parametrize(
+    ("rid", "score", "status", "code"),
+    [
+        ("r", 5, "duplicate", ""),
+        ("r", 4, "conflict", ""),
+        ("other", 5, "conflict", ""),
+        ("r", 6, "rejected", "validation"),
+        ("other", 0, "rejected", "validation"),
+    ],
+)
+async def test_what_was_rated_already_is_a_duplicate_only_by_rid_and_score(
+    timed: TimedStore, rid: str, score: int, status: str, code: str
+) -> None:
+    await undone_then_rated(timed)
+    (results, _), _ = await timed.rate(SYSTEM, H, "w1", [RatingItem(rid, "A001", 1, score, 0)])
+    assert [(r.status, r.code) for r in results] == [(status, code)]
+
+
 async def test_a_rating_is_rejected_at_another_window_before_the_finish_and_after_its_time(timed: TimedStore) -> None:
     await serving(timed)
     item = RatingItem("r", "A001", 1, 5, 0)
