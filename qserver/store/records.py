@@ -182,43 +182,47 @@ def _rating(value: list[Any] | bool) -> public.Rating | None:
     return public.Rating(score=value[0], source=value[1], at_ms=value[2]) if isinstance(value, list) else None
 
 
-def _durations(leg: TicketRecord | LegRecord) -> dict[str, int | None]:
-    wait = leg.first_called_ms - leg.queued_ms if leg.first_called_ms else None
-    walk = leg.started_ms - leg.called_ms if leg.started_ms else None
-    service = leg.finished_ms - leg.started_ms - leg.held_ms if leg.finished_ms and leg.started_ms else None
-    return {"wait_ms": wait, "walk_ms": walk, "service_ms": service}
+_OVERTIME = tuple(
+    public.OvertimeFlags(wait=bool(n & WAIT_OVER), service=bool(n & SERVICE_OVER))
+    for n in range(WAIT_OVER + SERVICE_OVER + 1)
+)
+"""The public flags by their bits: they are the same few values for every leg."""
+_STATES = {str(state): state for state in State}
 
 
 def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
+    # Every answer about a ticket comes through here, so nothing is made that is thrown away.
+    first, called, started, finished, flags = (
+        leg.first_called_ms, leg.called_ms, leg.started_ms, leg.finished_ms, leg.flags,
+    )  # fmt: skip
     return public.Leg(
         leg=number,
         service=leg.service,
         window=leg.window or None,
         staff=leg.staff or None,
         queued_ms=leg.queued_ms,
-        first_called_ms=_ms(leg.first_called_ms),
-        called_ms=_ms(leg.called_ms),
-        started_ms=_ms(leg.started_ms),
-        finished_ms=_ms(leg.finished_ms),
+        first_called_ms=first or None,
+        called_ms=called or None,
+        started_ms=started or None,
+        finished_ms=finished or None,
         calls=leg.calls,
         held_ms=leg.held_ms,
-        **_durations(leg),
-        overtime=_overtime(leg.flags),
-        rating=_rating(leg.rating),
+        wait_ms=first - leg.queued_ms if first else None,
+        walk_ms=started - called if started else None,
+        service_ms=finished - started - leg.held_ms if finished and started else None,
+        overtime=_OVERTIME[flags & (WAIT_OVER | SERVICE_OVER)],
+        rating=_rating(leg.rating) if leg.rating else None,
         outcome=leg.outcome or None,
-        unreliable=bool(leg.flags & UNRELIABLE),
-        signals=[name for name, bit in SIGNALS.items() if leg.flags & bit] if leg.flags else [],
+        unreliable=flags & UNRELIABLE != 0,
+        signals=[name for name, bit in SIGNALS.items() if flags & bit] if flags else [],
     )
-
-
-def _overtime(flags: int) -> public.OvertimeFlags:
-    return public.OvertimeFlags(wait=bool(flags & WAIT_OVER), service=bool(flags & SERVICE_OVER))
 
 
 def ticket(hall: str, record: TicketRecord) -> public.Ticket:
     """The public form of a ticket's record. Personal fields (person, phone) never leave this room."""
-    legs = [_leg(number, leg) for number, leg in enumerate(record.legs, 1)]
+    legs = [_leg(number, leg) for number, leg in enumerate(record.legs, 1)] if record.legs else []
     current = _leg(record.leg, record)
+    legs.append(current)
     return public.Ticket(
         id=record.id,
         no=record.no,
@@ -228,7 +232,7 @@ def ticket(hall: str, record: TicketRecord) -> public.Ticket:
         services=record.rest,
         priority=record.priority,
         channel=record.channel,
-        state=State(record.state),
+        state=_STATES[record.state],
         leg=record.leg,
         window=current.window,
         staff=current.staff,
@@ -249,7 +253,7 @@ def ticket(hall: str, record: TicketRecord) -> public.Ticket:
         returns=record.returns,
         unreliable=current.unreliable,
         hold_since_ms=_ms(record.hold_since_ms),
-        legs=[*legs, current],
+        legs=legs,
     )
 
 
