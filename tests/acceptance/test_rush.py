@@ -1,4 +1,4 @@
-"""The morning rush: 32 guides and 8 clerks at once, every request sent twice, and three boards that write it all down."""
+"""The morning rush: 32 guides and 8 clerks at once, every request sent twice, and three boards that note it all."""
 
 from __future__ import annotations
 
