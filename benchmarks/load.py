@@ -126,7 +126,8 @@ class Line:
     """Requests that come when they come, over connections of which one may be free."""
 
     def __init__(self, connections: Sequence[Connection]) -> None:
-        self._idle = list(connections)
+        # In turn, so that none is idle for so long that the server ends it.
+        self._idle = deque(connections)
         self._size = len(connections)
         self._waiting: deque[tuple[bytes, int, Done]] = deque()
         self._all_idle = asyncio.Event()
@@ -140,7 +141,7 @@ class Line:
         """Give a request now, or once a connection is free; its time counts from `meant_ns`."""
         self._all_idle.clear()
         if self._idle:
-            self._give(self._idle.pop(), data, meant_ns, done)
+            self._give(self._idle.popleft(), data, meant_ns, done)
         else:
             self._waiting.append((data, meant_ns, done))
 
