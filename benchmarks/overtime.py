@@ -98,7 +98,7 @@ async def measure(tickets: int, first_s: float, spread_s: float, per_s: float) -
             print(f"{tickets} tickets wait after {filled_s:.1f} s", file=sys.stderr)
             if filled_s > first_s * 0.8:
                 raise RuntimeError("the first tickets were due before all had come: give a later --first")
-            left_s = first_s + spread_s + 2 - filled_s
+            left_s = first_s + spread_s + 2  # whoever came last waits as long as whoever came first
             requests = [one for one, _ in zip(work(product), range(int(left_s * per_s)), strict=False)]
             cpu = product.cpu_s()
             ran = await pool.open_model(requests, per_s)
