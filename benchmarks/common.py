@@ -114,8 +114,8 @@ def on_core(core: int) -> Iterator[None]:
 def children(pid: int) -> list[int]:
     """All processes below this one."""
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it may end while we look
+        for task in Path(f"/proc/{pid}/task").iterdir():
             for child in map(int, (task / "children").read_text().split()):
                 found += [child, *children(child)]
     return found

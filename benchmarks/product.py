@@ -35,8 +35,10 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """The child's process id. Raises RuntimeError when it has ended, for then every figure is void."""
         assert self._process is not None
+        if self._process.returncode is not None:
+            raise RuntimeError(f"ended with {self._process.returncode}: {self._said()}")
         return self._process.pid
 
     @property
@@ -85,7 +87,10 @@ class Child:
                 if status == 200:
                     return
             await asyncio.sleep(0.05)
-        raise RuntimeError(f"not ready: {(self.folder / 'log').read_text(errors='replace')[-3000:]}")
+        raise RuntimeError(f"not ready: {self._said()}")
+
+    def _said(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-3000:]
 
     def probe(self) -> tuple[str, str]:
         """A request that is answered with 200 once the child serves."""
