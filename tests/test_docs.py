@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qserver import cli, config
+from qserver.domain import privacy
 from qserver.domain.lifecycle import picture
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,10 @@ def text(name: str) -> str:
 @pytest.mark.parametrize("name", READMES)
 def test_the_picture_is_drawn_from_the_table(name: str) -> None:
     assert f"```mermaid\n{picture()}\n```" in text(name)
+
+
+def test_who_sees_what_is_the_table() -> None:
+    assert privacy.table() in text("docs/evaluation.md"), "paste `qserver.domain.privacy.table()`"
 
 
 def test_the_settings_are_those_of_the_code() -> None:

@@ -5,6 +5,7 @@ A case begins with a window's finish (`outcome: accepted` and its number); nothi
 
 from __future__ import annotations
 
+from . import shown
 from .review_messages import CaseAnswer, Complete
 from .routing import Call, H, Reply, Route
 
@@ -13,14 +14,14 @@ _ONE = H + "/cases/{case}"
 
 async def look(call: Call) -> CaseAnswer:
     """One case with its history."""
-    return CaseAnswer(await call.store.case(call.hall, call.params["case"]))
+    return shown.case(call, await call.store.case(call.hall, call.params["case"]))
 
 
 async def complete(call: Call) -> Reply:
     """Ends the case 办结."""
     body: Complete = call.body
     answer = await call.store.complete_case(call.op, call.hall, call.params["case"], note=body.note)
-    return Reply(CaseAnswer(answer.value), replayed=answer.replayed)
+    return shown.of_case(call, answer)
 
 
 ROUTES = (

@@ -17,6 +17,7 @@ from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
 from qserver.store.answers import Issued, Op, RatingItem
 
+from . import shown
 from .messages import HolderAnswer, HolderRating, ServiceName
 from .routing import Call, Empty, Reply, Route
 
@@ -47,7 +48,7 @@ async def _standing(call: Call) -> HolderAnswer:
     known = {one.id: ServiceName(one.id, one.name, one.name_en) for one in hall.services}
     mine = _named(known, issued.ticket.service)
     return HolderAnswer(
-        issued.ticket,
+        shown.ticket(call, issued.ticket),
         issued.ahead,
         estimate(issued),
         service_name=mine.name,

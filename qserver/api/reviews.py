@@ -1,50 +1,32 @@
 """Negative reviews 差评: who may read which and how much of them, and the steps of their follow-up.
 
-The citizen's own words are for the assessor. A supervisor reads them without numbers that could name somebody
-(telephones, papers); a clerk reads the reviews of the own window only, and of the words just that there are some. What
-staff wrote down is read without such numbers too. Whether a step may be taken is decided in the store.
+Who reads which, and how much of the words in them, stands in `domain.privacy`; whether a step may be taken is decided
+in the store.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import msgspec
-
+from qserver.domain import privacy
 from qserver.domain.errors import Refusal
-from qserver.domain.lifecycle import Role
 from qserver.domain.ticket import Review
-from qserver.store.answers import Answer
 
+from . import shown
 from .messages import ReviewAnswer, ReviewsAnswer, ReviewsQuery
 from .review_messages import Assign, Close, Grounds, Rectify, Revisit, Verify
 from .routing import Call, H, Handler, Reply, Route
 
-MASK = "***"
 _ONE = H + "/reviews/{id}"
-_NUMBERS = re.compile(r"\d(?:[ -]?\d){4,}[Xx]?")
-
-
-def masked(review: Review, role: Role | None) -> Review:
-    """The review as that role may read it."""
-    if role in (Role.ASSESSOR, Role.ADMIN):
-        return review
-
-    def seen(step: dict[str, Any]) -> dict[str, Any]:
-        found = step
-        for name in ("comment", "note", "reason"):
-            if words := str(step.get(name) or ""):
-                hidden = name == "comment" and role is not Role.SUPERVISOR
-                found = found | {name: MASK if hidden else _NUMBERS.sub(MASK, words)}
-        return found
-
-    return msgspec.structs.replace(review, history=[seen(step) for step in review.history])
 
 
 def _own_window(call: Call) -> str:
-    """The window whose reviews are to be seen, "" for all."""
-    return call.principal.window if call.principal.role is Role.CLERK else ""
+    """The window whose reviews are to be seen, "" for all. Refused: forbidden (an own window is needed)."""
+    if privacy.SIGHT[call.principal.role].reviews is privacy.Reach.ALL:
+        return ""
+    if not call.principal.window:
+        raise Refusal("forbidden", "who is at no window has no reviews of an own one")
+    return call.principal.window
 
 
 async def list_reviews(call: Call) -> ReviewsAnswer:
@@ -58,7 +40,7 @@ async def list_reviews(call: Call) -> ReviewsAnswer:
         limit=query.limit,
         after=query.after,
     )
-    return ReviewsAnswer([masked(review, call.principal.role) for review in found], after)
+    return ReviewsAnswer([shown.review(call, review) for review in found], after)
 
 
 async def _readable(call: Call) -> Review:
@@ -72,29 +54,29 @@ async def _readable(call: Call) -> Review:
 
 async def look(call: Call) -> ReviewAnswer:
     """One review with its full history."""
-    return ReviewAnswer(masked(await _readable(call), call.principal.role))
-
-
-def _review(call: Call, answer: Answer[Review]) -> Reply:
-    return Reply(ReviewAnswer(masked(answer.value, call.principal.role)), replayed=answer.replayed)
+    return ReviewAnswer(shown.review(call, await _readable(call)))
 
 
 async def assign(call: Call) -> Reply:
     """Gives the review to somebody 分派."""
     body: Assign = call.body
-    return _review(call, await call.store.assign_review(call.op, call.hall, call.params["id"], body.to, note=body.note))
+    return shown.of_review(
+        call, await call.store.assign_review(call.op, call.hall, call.params["id"], body.to, note=body.note)
+    )
 
 
 async def verify(call: Call) -> Reply:
     """Puts on record what was found 核实."""
     body: Verify = call.body
-    return _review(call, await call.store.verify_review(call.op, call.hall, call.params["id"], body.result, body.note))
+    return shown.of_review(
+        call, await call.store.verify_review(call.op, call.hall, call.params["id"], body.result, body.note)
+    )
 
 
 async def rectify(call: Call) -> Reply:
     """Puts on record what was put right 整改."""
     body: Rectify = call.body
-    return _review(call, await call.store.rectify_review(call.op, call.hall, call.params["id"], body.note))
+    return shown.of_review(call, await call.store.rectify_review(call.op, call.hall, call.params["id"], body.note))
 
 
 async def revisit(call: Call) -> Reply:
@@ -103,32 +85,32 @@ async def revisit(call: Call) -> Reply:
     answer = await call.store.revisit_review(
         call.op, call.hall, call.params["id"], body.result, note=body.note, comment=body.comment
     )
-    return _review(call, answer)
+    return shown.of_review(call, answer)
 
 
 async def close(call: Call) -> Reply:
     """Ends the follow-up 办结."""
     body: Close = call.body
-    return _review(call, await call.store.close_review(call.op, call.hall, call.params["id"], note=body.note))
+    return shown.of_review(call, await call.store.close_review(call.op, call.hall, call.params["id"], note=body.note))
 
 
 async def appeal(call: Call) -> Reply:
     """Appeals 申诉; a clerk those of the own window."""
     body: Grounds = call.body
     await _readable(call)
-    return _review(call, await call.store.appeal_review(call.op, call.hall, call.params["id"], body.reason))
+    return shown.of_review(call, await call.store.appeal_review(call.op, call.hall, call.params["id"], body.reason))
 
 
 async def uphold(call: Call) -> Reply:
     """Decides that the review stands 复核维持."""
     body: Grounds = call.body
-    return _review(call, await call.store.uphold_review(call.op, call.hall, call.params["id"], body.reason))
+    return shown.of_review(call, await call.store.uphold_review(call.op, call.hall, call.params["id"], body.reason))
 
 
 async def exclude(call: Call) -> Reply:
     """Decides that the review does not count 复核剔除."""
     body: Grounds = call.body
-    return _review(call, await call.store.exclude_review(call.op, call.hall, call.params["id"], body.reason))
+    return shown.of_review(call, await call.store.exclude_review(call.op, call.hall, call.params["id"], body.reason))
 
 
 def _step(name: str, handler: Handler, body: Any, summary: str) -> Route:

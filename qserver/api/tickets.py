@@ -8,9 +8,9 @@ from __future__ import annotations
 from qserver.auth import secrets
 from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
-from qserver.domain.ticket import Ticket
 from qserver.store.answers import Answer, Suspension
 
+from . import shown
 from .links import estimate, ticket_url
 from .messages import (
     Because,
@@ -47,7 +47,9 @@ async def issue(call: Call) -> Reply:
     )
     issued = answer.value
     url = ticket_url(call, issued.ticket)
-    return Reply(IssueAnswer(issued.ticket, issued.ahead, estimate(issued), url), replayed=answer.replayed)
+    return Reply(
+        IssueAnswer(shown.ticket(call, issued.ticket), issued.ahead, estimate(issued), url), replayed=answer.replayed
+    )
 
 
 async def list_tickets(call: Call) -> TicketsAnswer:
@@ -58,38 +60,36 @@ async def list_tickets(call: Call) -> TicketsAnswer:
     found, after = await call.store.tickets(
         call.hall, state=query.state, service=query.service, limit=query.limit, after=query.after
     )
-    return TicketsAnswer(found, after)
+    return TicketsAnswer([shown.ticket(call, one) for one in found], after)
 
 
 async def look(call: Call) -> TicketAnswer:
     """One ticket, by its number of today or its id."""
-    return TicketAnswer(await call.store.ticket(call.hall, call.params["no"]))
-
-
-def _ticket(answer: Answer[Ticket]) -> Reply:
-    return Reply(TicketAnswer(answer.value), replayed=answer.replayed)
+    return TicketAnswer(shown.ticket(call, await call.store.ticket(call.hall, call.params["no"])))
 
 
 async def cancel(call: Call) -> Reply:
     """Ends a ticket that was not served."""
-    return _ticket(await call.store.cancel(call.op, call.hall, call.params["no"]))
+    return shown.of_ticket(call, await call.store.cancel(call.op, call.hall, call.params["no"]))
 
 
 async def return_(call: Call) -> Reply:
     """Puts a missed ticket back 过号恢复."""
-    return _ticket(await call.store.return_(call.op, call.hall, call.params["no"]))
+    return shown.of_ticket(call, await call.store.return_(call.op, call.hall, call.params["no"]))
 
 
 async def reprioritise(call: Call) -> Reply:
     """Gives a waiting ticket another priority class."""
     body: Reprioritise = call.body
-    return _ticket(await call.store.reprioritise(call.op, call.hall, call.params["no"], body.priority, body.reason))
+    return shown.of_ticket(
+        call, await call.store.reprioritise(call.op, call.hall, call.params["no"], body.priority, body.reason)
+    )
 
 
 async def reprint(call: Call) -> Reply:
     """Gives the ticket and its link again, for another slip. Changes nothing."""
     found = await call.store.ticket(call.hall, call.params["no"])
-    return Reply(ReprintAnswer(found, ticket_url(call, found)), keep=True)
+    return Reply(ReprintAnswer(shown.ticket(call, found), ticket_url(call, found)), keep=True)
 
 
 async def queues(call: Call) -> QueuesAnswer:

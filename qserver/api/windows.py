@@ -10,9 +10,10 @@ from typing import Any
 
 from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
-from qserver.domain.ticket import Ticket, Window
+from qserver.domain.ticket import Window
 from qserver.store.answers import Answer
 
+from . import shown
 from .messages import (
     Because,
     CalledAnswer,
@@ -48,10 +49,6 @@ def _window(answer: Answer[Window]) -> Reply:
     return Reply(WindowAnswer(answer.value), replayed=answer.replayed)
 
 
-def _ticket(answer: Answer[Ticket]) -> Reply:
-    return Reply(TicketAnswer(answer.value), replayed=answer.replayed)
-
-
 async def open_(call: Call) -> Reply:
     """Opens the window, or takes over an open one."""
     body: Open = call.body
@@ -82,17 +79,18 @@ async def call_next(call: Call) -> Reply:
     answer = await call.store.call(
         call.op, call.hall, call.params["window"], ticket=body.ticket or "", finish=body.finish
     )
-    return Reply(CalledAnswer(answer.value.ticket, answer.value.finished), replayed=answer.replayed)
+    called, finished = (one and shown.ticket(call, one) for one in (answer.value.ticket, answer.value.finished))
+    return Reply(CalledAnswer(called, finished), replayed=answer.replayed)
 
 
 async def recall(call: Call) -> Reply:
     """Calls the called ticket again 重呼."""
-    return _ticket(await call.store.recall(call.op, call.hall, call.params["window"]))
+    return shown.of_ticket(call, await call.store.recall(call.op, call.hall, call.params["window"]))
 
 
 async def start(call: Call) -> Reply:
     """Service begins."""
-    return _ticket(await call.store.begin_service(call.op, call.hall, call.params["window"]))
+    return shown.of_ticket(call, await call.store.begin_service(call.op, call.hall, call.params["window"]))
 
 
 async def finish(call: Call) -> Reply:
@@ -101,32 +99,34 @@ async def finish(call: Call) -> Reply:
     if (body.outcome == "accepted") != bool(body.case):
         detail = "only an accepted case has a number" if body.case else "the number of the accepted case is needed"
         raise Refusal("validation", detail, field="case")
-    return _ticket(
-        await call.store.finish(call.op, call.hall, call.params["window"], outcome=body.outcome, case=body.case or "")
+    return shown.of_ticket(
+        call,
+        await call.store.finish(call.op, call.hall, call.params["window"], outcome=body.outcome, case=body.case or ""),
     )
 
 
 async def miss(call: Call) -> Reply:
     """The called citizen did not come 过号."""
-    return _ticket(await call.store.miss(call.op, call.hall, call.params["window"]))
+    return shown.of_ticket(call, await call.store.miss(call.op, call.hall, call.params["window"]))
 
 
 async def hold(call: Call) -> Reply:
     """Puts the ticket aside 挂起."""
     body: Because = call.body
-    return _ticket(await call.store.hold(call.op, call.hall, call.params["window"], body.reason))
+    return shown.of_ticket(call, await call.store.hold(call.op, call.hall, call.params["window"], body.reason))
 
 
 async def unhold(call: Call) -> Reply:
     """Takes a held ticket back into service here."""
     body: Unhold = call.body
-    return _ticket(await call.store.unhold(call.op, call.hall, call.params["window"], body.ticket))
+    return shown.of_ticket(call, await call.store.unhold(call.op, call.hall, call.params["window"], body.ticket))
 
 
 async def transfer(call: Call) -> Reply:
     """Lets the ticket wait elsewhere 转窗口."""
     body: Transfer = call.body
-    return _ticket(
+    return shown.of_ticket(
+        call,
         await call.store.transfer(
             call.op,
             call.hall,
@@ -134,13 +134,13 @@ async def transfer(call: Call) -> Reply:
             service=body.service or "",
             to=body.window or "",
             position=body.position,
-        )
+        ),
     )
 
 
 async def undo(call: Call) -> Reply:
     """Takes the last finish or miss back, within 15 s, if nothing followed."""
-    return _ticket(await call.store.undo(call.op, call.hall, call.params["window"]))
+    return shown.of_ticket(call, await call.store.undo(call.op, call.hall, call.params["window"]))
 
 
 _COMMON = ("not_found", "no_such_window", "window_not_open", "wrong_state")

@@ -2,7 +2,7 @@
 
 The table is all there is: code asks `allowed` and nothing else, and a route that stands not in the table is refused
 when the server starts. `admin` may call every route that takes a token. A token that is bound to a hall is good for
-that hall only, whatever its role. What a role sees *within* an answer (masking, own reviews) is its handler's affair.
+that hall only, whatever its role. What a role sees *within* an answer stands in the other table, `domain.privacy`.
 """
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
 EXTRA: dict[str, str] = {
     "priority": "priority class (issued, reprioritised)",
     "channel": "where the ticket was taken: guide, kiosk, ... (issued)",
-    "reason": "the reason given (held, paused, reprioritised, suspended, review.appealed, .upheld, .excluded)",
+    "reason": "the reason given, without numbers that could name somebody (held, paused, reprioritised, suspended, "
+    "review.appealed, .upheld, .excluded)",
     "outcome": "how the leg ended (finished)",
     "next_service": "service of the next leg (finished, transferred)",
     "to_window": "window the ticket is bound to (transferred)",
@@ -131,14 +132,15 @@ EXTRA: dict[str, str] = {
     "rid": "the device's id of the rating (rating.recorded)",
     "aspects": "indicators rated (rating.recorded)",
     "reasons": "reasons chosen (rating.recorded)",
-    "comment": "the citizen's words (rating.recorded, review.revisited)",
+    "comment": "`***` when the citizen said something; the feed does not carry the words (rating.recorded, "
+    "review.revisited)",
     "until_ms": "until when the pad may ask (rating.prompted)",
     "signals": "what looks odd: short_service, reissued, cancelled_in_service, many_recalls, undone_before_rating, "
     "rating_burst (finished, issued, cancelled, recalled, undone, rating.recorded)",
     "review": "review id (review.*)",
     "result": "valid or invalid, satisfied or reopened (review.verified, review.revisited)",
     "to": "whom it was assigned to (review.assigned)",
-    "note": "what was found or done (review.*, case.completed)",
+    "note": "what was found or done, without numbers that could name somebody (review.*, case.completed)",
     "term": "which term: verify, rectify, revisit or decide (review.reminded, review.late)",
     "from_staff": "who worked there before (window.taken_over)",
     "services": "services of the session (window.opened)",

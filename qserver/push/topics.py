@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qserver.domain import privacy
 from qserver.domain import ticket as public
 from qserver.domain.errors import QserverError
 from qserver.store.answers import Issued
@@ -276,4 +277,5 @@ def _epoch(framed: Framed) -> str:
 
 def _ticket_state(issued: Issued, ep: str, s: int) -> State:
     estimate = public.wait_estimate(issued.ahead, issued.open_windows, issued.mean_ms)
-    return State(topic="ticket", ep=ep, s=s, ticket=issued.ticket, ahead=issued.ahead, wait_estimate_ms=estimate)
+    ticket = privacy.ticket(issued.ticket, privacy.HOLDER)
+    return State(topic="ticket", ep=ep, s=s, ticket=ticket, ahead=issued.ahead, wait_estimate_ms=estimate)

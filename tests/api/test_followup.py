@@ -9,9 +9,9 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from qserver.api.reviews import MASK
 from qserver.auth.roles import ACCESS
 from qserver.domain.lifecycle import Role
+from qserver.domain.privacy import MASK
 from qserver.domain.reviews import STEPS
 from tests.api.doors import HALL, Client, Doors, Got, serving_at
 from tests.servers import DataServer

@@ -36,7 +36,7 @@ async def test_a_finished_service_is_rated_once(doors: Doors) -> None:
     prompt = (await doors.pad["w1"].get("windows/w1")).ok()["window"]["rate"]
     assert prompt == {"ticket": ticket["id"], "leg": 1, "until_ms": doors.time.at + 1_800_000}
     assert await rate(doors, item(score=4)) == [{"rid": "r1", "status": "recorded"}]
-    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"] == {
+    assert (await doors.supervisor.get("tickets/A001")).ok()["ticket"]["rating"] == {
         "score": 4,
         "source": "active",
         "at_ms": doors.time.at,
@@ -51,7 +51,7 @@ async def test_a_rating_sent_again_is_a_duplicate_and_another_one_a_conflict(doo
         {"rid": "r1", "status": "duplicate"},
         {"rid": "r2", "status": "conflict"},
     ]
-    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
+    assert (await doors.supervisor.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
 
 
 async def test_the_same_rid_with_another_score_is_a_conflict_and_a_score_out_of_range_never_more_than_wrong(
@@ -64,7 +64,7 @@ async def test_the_same_rid_with_another_score_is_a_conflict_and_a_score_out_of_
         {"rid": "r1", "status": "rejected", "code": "validation"},
         {"rid": "r2", "status": "rejected", "code": "validation"},
     ]
-    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
+    assert (await doors.supervisor.get("tickets/A001")).ok()["ticket"]["rating"]["score"] == 5
 
 
 async def test_one_batch_may_hold_the_same_service_twice_and_the_first_wins(doors: Doors) -> None:
@@ -79,7 +79,7 @@ async def test_a_rating_kept_offline_counts_from_when_it_was_given(doors: Doors)
     await doors.time.pass_ms(3_600_000)
     (result,) = await rate(doors, item(age_ms=doors.time.at - given))
     assert result["status"] == "recorded"
-    assert (await doors.guide.get("tickets/A001")).ok()["ticket"]["rating"]["at_ms"] == given
+    assert (await doors.supervisor.get("tickets/A001")).ok()["ticket"]["rating"]["at_ms"] == given
 
 
 async def test_a_rating_given_after_the_time_for_it_is_rejected(doors: Doors) -> None:
@@ -134,7 +134,7 @@ async def test_each_leg_of_a_visit_is_rated_by_itself(doors: Doors) -> None:
         "recorded",
         "recorded",
     ]
-    legs = (await doors.guide.get("tickets/A001")).ok()["ticket"]["legs"]
+    legs = (await doors.supervisor.get("tickets/A001")).ok()["ticket"]["legs"]
     assert [leg["rating"]["score"] for leg in legs] == [5, 3]
 
 

@@ -1,0 +1,44 @@
+"""Tickets, reviews and cases on their way out: each as far as whoever asked may see it.
+
+Handlers build their answers here and nowhere else, so that none forgets; what is seen stands in `domain.privacy`.
+"""
+
+from __future__ import annotations
+
+from qserver.domain import privacy
+from qserver.domain.ticket import Case, Review, Ticket
+from qserver.store.answers import Answer
+
+from .messages import ReviewAnswer, TicketAnswer
+from .review_messages import CaseAnswer
+from .routing import Call, Reply
+
+
+def ticket(call: Call, found: Ticket) -> Ticket:
+    """The ticket as the caller sees it."""
+    return privacy.ticket(found, call.principal.role, call.principal.window)
+
+
+def review(call: Call, found: Review) -> Review:
+    """The review as the caller reads it."""
+    return privacy.review(found, call.principal.role)
+
+
+def of_ticket(call: Call, answer: Answer[Ticket]) -> Reply:
+    """What a command on a ticket answers."""
+    return Reply(TicketAnswer(ticket(call, answer.value)), replayed=answer.replayed)
+
+
+def of_review(call: Call, answer: Answer[Review]) -> Reply:
+    """What a step of the follow-up answers."""
+    return Reply(ReviewAnswer(review(call, answer.value)), replayed=answer.replayed)
+
+
+def of_case(call: Call, answer: Answer[Case]) -> Reply:
+    """What a command on a promised case answers."""
+    return Reply(case(call, answer.value), replayed=answer.replayed)
+
+
+def case(call: Call, found: Case) -> CaseAnswer:
+    """The promised case as the caller reads it."""
+    return CaseAnswer(privacy.case(found, call.principal.role))
