@@ -30,6 +30,7 @@ from . import (
     tickets,
     tokens,
     windows,
+    workdays,
 )
 from .access_log import AccessLog
 from .frame import FRAME, Frame
@@ -40,7 +41,9 @@ from .routing import Route
 WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-_MODULES: Final = (halls, tokens, tickets, links, windows, ratings, reviews, cases, reports, boards, events, docs)
+_MODULES: Final = (
+    halls, tokens, tickets, links, windows, ratings, reviews, cases, workdays, reports, boards, events, docs,
+)  # fmt: skip
 
 
 def routes() -> tuple[Route, ...]:

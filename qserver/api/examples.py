@@ -168,8 +168,9 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
     },
     f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
-    f"POST {_R}/assign": {"review": REVIEW},
-    f"GET {_R}": {"review": REVIEW},
+    f"POST {_R}/assign": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
+    f"GET {_R}": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
     f"GET {H}/cases/{{case}}": {"case": CASE},
+    f"GET {H}/workdays/{{month}}": {"month": "2026-10", "workdays": ["2026-10-08", "2026-10-09", "2026-10-10"]},
 }
 """What comes back."""

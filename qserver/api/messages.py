@@ -153,6 +153,8 @@ ReviewFilter = Literal[
 """A review's state, or all."""
 SourceFilter = Literal["", "rating", "overtime", "wait", "case"]
 """What a review comes from, or all."""
+StepName = Literal["assign", "verify", "rectify", "revisit", "close", "appeal", "uphold", "exclude"]
+"""A step of the follow-up; `POST .../reviews/{id}/STEP` takes it."""
 _Filter = Annotated[str, msgspec.Meta(max_length=32, description="only these; empty = all")]
 
 
@@ -166,10 +168,12 @@ class TicketsQuery(Body, frozen=True, kw_only=True):
 
 
 class ReviewsQuery(Body, frozen=True, kw_only=True):
-    """Which reviews."""
+    """Which reviews, in order of opening."""
 
     state: ReviewFilter = ""
     source: SourceFilter = ""
+    pending: Annotated[bool, msgspec.Meta(description="only those whose follow-up has not ended")] = False
+    latest: Annotated[bool, msgspec.Meta(description="the newest first")] = False
     limit: _Limit = 100
     after: _After = ""
 
@@ -290,13 +294,15 @@ class RatingsAnswer(msgspec.Struct, frozen=True):
 
 
 class ReviewAnswer(msgspec.Struct, frozen=True):
-    """A negative review with its full history."""
+    """A negative review with its full history. `steps`: those the caller may take next; an appeal only until
+    `appeal_until_ms`."""
 
     review: Review
+    steps: list[StepName]
 
 
 class ReviewsAnswer(msgspec.Struct, frozen=True):
-    """Reviews in order of opening."""
+    """Reviews in the order asked for."""
 
     reviews: list[Review]
     next: Next

@@ -30,13 +30,15 @@ def _own_window(call: Call) -> str:
 
 
 async def list_reviews(call: Call) -> ReviewsAnswer:
-    """Reviews in order of opening."""
+    """Reviews in order of opening, or the newest first."""
     query: ReviewsQuery = call.query
     found, after = await call.store.reviews(
         call.hall,
         state=query.state,
         source=query.source,
         window=_own_window(call),
+        pending=query.pending,
+        latest=query.latest,
         limit=query.limit,
         after=query.after,
     )
@@ -54,7 +56,7 @@ async def _readable(call: Call) -> Review:
 
 async def look(call: Call) -> ReviewAnswer:
     """One review with its full history."""
-    return ReviewAnswer(shown.review(call, await _readable(call)))
+    return shown.whole_review(call, await _readable(call))
 
 
 async def assign(call: Call) -> Reply:

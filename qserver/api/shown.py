@@ -5,7 +5,10 @@ Handlers build their answers here and nowhere else, so that none forgets; what i
 
 from __future__ import annotations
 
+from typing import Any
+
 from qserver.domain import privacy
+from qserver.domain.reviews import next_steps
 from qserver.domain.ticket import Case, Review, Ticket
 from qserver.store.answers import Answer
 
@@ -29,9 +32,18 @@ def of_ticket(call: Call, answer: Answer[Ticket]) -> Reply:
     return Reply(TicketAnswer(ticket(call, answer.value)), replayed=answer.replayed)
 
 
+def whole_review(call: Call, found: Review) -> ReviewAnswer:
+    """The review as the caller reads it, and the steps that are the caller's to take."""
+    stage = f"{found.state}:{found.result}" if found.result else found.state
+    steps: list[Any] = next_steps(stage, call.principal.role)
+    if found.appeal_until_ms is None and "appeal" in steps:
+        steps.remove("appeal")
+    return ReviewAnswer(review(call, found), steps)
+
+
 def of_review(call: Call, answer: Answer[Review]) -> Reply:
     """What a step of the follow-up answers."""
-    return Reply(ReviewAnswer(review(call, answer.value)), replayed=answer.replayed)
+    return Reply(whole_review(call, answer.value), replayed=answer.replayed)
 
 
 def of_case(call: Call, answer: Answer[Case]) -> Reply:

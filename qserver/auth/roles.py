@@ -107,6 +107,7 @@ ACCESS: dict[str, Access] = {
     **{f"POST {_H}/reviews/{{id}}/{name}": _by(step.by) for name, step in STEPS.items()},
     f"GET {_H}/cases/{{case}}": _by("clerk supervisor"),
     f"POST {_H}/cases/{{case}}/complete": _by("clerk supervisor"),
+    f"GET {_H}/workdays/{{month}}": _by(_EVERY),
     # Seen from above
     f"GET {_H}/board": _by(_EVERY),
     f"GET {_H}/stats": _by("supervisor assessor"),

@@ -111,6 +111,11 @@ def state_of(stage: str) -> ReviewState:
     return ReviewState(stage.partition(":")[0])
 
 
+def next_steps(stage: str, role: Role | None) -> list[str]:
+    """The steps a role may take in a stage, in the order of the table. An admin may whatever somebody may."""
+    return [name for name, step in STEPS.items() if stage in step.sources and (role is Role.ADMIN or role in step.by)]
+
+
 def picture() -> str:
     """The follow-up as a Mermaid state diagram, drawn from `STEPS`."""
     lines = ["stateDiagram-v2", "    [*] --> open: opened"]

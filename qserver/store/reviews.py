@@ -30,10 +30,16 @@ class ReviewStore(Gate):
     """The follow-up of negative reviews 差评, and promised cases 承诺件."""
 
     async def reviews(
-        self, hall: str, *, state: str = "", source: str = "", window: str = "", limit: int = 100, after: str = ""
-    ) -> tuple[list[public.Review], str | None]:
-        """Reviews in order of opening, and where to go on (None at the end). Refused: validation (`after`)."""
-        packed, found = await self._read(hall, "list_reviews", cursor(after), limit, state, source, window)
+        self, hall: str, *, state: str = "", source: str = "", window: str = "", limit: int = 100, after: str = "",
+        pending: bool = False, latest: bool = False,
+    ) -> tuple[list[public.Review], str | None]:  # fmt: skip
+        """Reviews in order of opening, or the `latest` first, and where to go on (None at the end).
+
+        `pending`: only those whose follow-up has not ended; however many ended before, this stays quick.
+        Refused: validation (`after`).
+        """
+        wanted = (state, source, window, "1" if pending else "", "1" if latest else "")
+        packed, found = await self._read(hall, "list_reviews", cursor(after), limit, *wanted)
         _, last, more = _listed.decode(packed)
         return [records.review(_review.decode(one)) for one in found], str(last) if more else None
 

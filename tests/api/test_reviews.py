@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 import pytest
 
-from qserver.api.messages import ReviewFilter, SourceFilter
+from qserver.api.messages import ReviewFilter, SourceFilter, StepName
 from qserver.domain.privacy import MASK
-from qserver.domain.reviews import SOURCES, ReviewState
+from qserver.domain.reviews import SOURCES, STEPS, ReviewState
 from tests.api.doors import Client, Doors, serving_at
 from tests.servers import DataServer
 
@@ -53,7 +53,7 @@ async def test_a_bad_rating_and_an_overtime_are_two_reviews_by_who_said_them(doo
     assert (second["id"], second["source"], second["ticket"]) == ("r000002", "overtime", "20261124-A002")
     assert second["history"][0]["actor"] != ""
     assert second["history"][0]["spent_ms"] == 601_000
-    assert (await doors.assessor.get("reviews/r000002")).ok() == {"review": second}
+    assert (await doors.assessor.get("reviews/r000002")).ok()["review"] == second
 
 
 async def test_reviews_are_listed_by_state_and_source_page_by_page(doors: Doors) -> None:
@@ -70,6 +70,39 @@ async def test_reviews_are_listed_by_state_and_source_page_by_page(doors: Doors)
         found += [review["id"] for review in page["reviews"]]
         after = page["next"]
     assert found == [f"r{n:06d}" for n in range(1, 5)]
+
+
+async def test_what_is_to_be_handled_is_listed_and_the_newest_first(doors: Doors) -> None:
+    for _ in range(3):
+        await run_over(doors)
+    for step in ("appeal", "exclude"):
+        (await doors.assessor.post(f"reviews/r000002/{step}", {"reason": "误评"})).ok()
+    assert await listed(doors.supervisor, "pending=true") == ["r000001", "r000003"]
+    assert await listed(doors.supervisor, "pending=true&latest=true") == ["r000003", "r000001"]
+    assert await listed(doors.supervisor, "pending=false&latest=true") == ["r000003", "r000002", "r000001"]
+    assert await listed(doors.clerk["w2"], "pending=true") == []
+
+
+async def test_an_answer_names_the_steps_that_are_the_callers_to_take(doors: Doors) -> None:
+    await complain(doors)
+
+    async def steps(client: Client) -> list[str]:
+        found: list[str] = (await client.get("reviews/r000001")).ok()["steps"]
+        return found
+
+    assert await steps(doors.supervisor) == ["assign", "appeal"]
+    assert await steps(doors.clerk["w1"]) == ["appeal"]
+    assigned = (await doors.supervisor.post("reviews/r000001/assign", {"to": "li"})).ok()
+    assert assigned["steps"] == ["assign", "verify", "appeal"]
+    (await doors.supervisor.post("reviews/r000001/verify", {"result": "invalid", "note": "不属实"})).ok()
+    assert await steps(doors.supervisor) == ["close", "appeal"]
+    appealed = (await doors.clerk["w1"].post("reviews/r000001/appeal", {"reason": "误评"})).ok()
+    assert appealed["steps"] == []
+    assert await steps(doors.supervisor) == []
+    assert await steps(doors.assessor) == ["uphold", "exclude"]
+    assert await steps(doors.admin) == ["uphold", "exclude"]
+    (await doors.assessor.post("reviews/r000001/uphold", {"reason": "属实"})).ok()
+    assert await steps(doors.clerk["w1"]) == [], "an appeal is heard once"
 
 
 async def test_a_clerk_reads_the_reviews_of_the_own_window_only(doors: Doors) -> None:
@@ -101,7 +134,9 @@ async def test_a_review_that_is_not_there_is_not_found(doors: Doors, name: str) 
     assert (await doors.assessor.get(f"reviews/{name}")).code == (404, "not_found")
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "after=r1", "colour=red", "state=foo", "source=foo"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "after=r1", "colour=red", "state=foo", "source=foo", "pending=so"]
+)
 async def test_a_wrong_question_about_reviews_is_refused(doors: Doors, query: str) -> None:
     assert (await doors.assessor.get(f"reviews?{query}")).code == (400, "validation")
 
@@ -109,6 +144,7 @@ async def test_a_wrong_question_about_reviews_is_refused(doors: Doors, query: st
 def test_the_states_and_sources_one_may_ask_for_are_the_follow_ups() -> None:
     assert set(get_args(ReviewFilter)) == {"", *ReviewState}
     assert set(get_args(SourceFilter)) == {"", *SOURCES}
+    assert get_args(StepName) == tuple(STEPS)
 
 
 async def test_reviews_are_for_those_who_follow_them_up(doors: Doors) -> None:

@@ -223,8 +223,14 @@ class Days(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         assert self.run(self.store.reviews("h1", limit=1000))[0] == [one.shown() for one in self.model.reviews]
-        open_ones = sum(one.stage not in ENDED for one in self.model.reviews)
-        assert self.run(self.store.stats("h1")).open_reviews == open_ones
+        pending = [one.id for one in self.model.reviews if one.stage not in ENDED]
+        assert self.run(self.store.stats("h1")).open_reviews == len(pending)
+        for latest in (False, True):
+            found, after = [], ""
+            while after is not None:
+                page, after = self.run(self.store.reviews("h1", pending=True, latest=latest, limit=2, after=after))
+                found += [one.id for one in page]
+            assert found == (pending[::-1] if latest else pending)
         for name, case in self.model.cases.items():
             assert self.run(self.store.case("h1", name)) == case.shown()
 

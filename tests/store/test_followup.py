@@ -158,6 +158,43 @@ async def test_an_excluded_review_stays_readable_with_all_that_was_said(timed: T
     assert (await timed.reviews(H, state="excluded"))[0] == [found]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+@pytest.mark.parametrize("latest", [False, True])
+async def test_what_is_pending_is_listed_page_by_page_in_both_orders(
+    timed: TimedStore, limit: int, latest: bool
+) -> None:
+    reviews = [await complaint(timed) for _ in range(6)]
+    for one in (reviews[0], reviews[2], reviews[5]):
+        await take(timed, one, "appeal", "exclude")
+
+    async def listed(**wanted: Any) -> list[str]:
+        found: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page, after = await timed.reviews(H, limit=limit, after=after, latest=latest, **wanted)
+            found += [one.id for one in page]
+        return found
+
+    order = -1 if latest else 1
+    assert await listed(pending=True) == [reviews[1], reviews[3], reviews[4]][::order]
+    assert await listed(pending=True, state="closed") == []
+    assert await listed() == reviews[::order]
+    assert await listed(state="excluded") == [reviews[0], reviews[2], reviews[5]][::order]
+    for one in (reviews[1], reviews[3], reviews[4]):
+        await take(timed, one, "appeal", "exclude")
+    assert await listed(pending=True) == []
+
+
+async def test_pages_go_on_where_they_stopped_while_reviews_open_and_end(timed: TimedStore) -> None:
+    reviews = [await complaint(timed) for _ in range(4)]
+    first, after = await timed.reviews(H, pending=True, latest=True, limit=2)
+    await complaint(timed)
+    await take(timed, reviews[1], "appeal", "exclude")
+    assert after is not None
+    rest, after = await timed.reviews(H, pending=True, latest=True, limit=2, after=after)
+    assert ([one.id for one in (*first, *rest)], after) == ([reviews[3], reviews[2], reviews[0]], None)
+
+
 async def test_a_step_outlives_its_ticket_and_still_has_an_id_of_its_own(timed: TimedStore) -> None:
     review = await complaint(timed)
     await timed.set(MORNING + DAY)
