@@ -7,7 +7,7 @@ and called once more.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,6 +59,10 @@ class Gate:
     def tag(self, partition: int) -> str:
         """The hash tag of a partition, or of the control partition."""
         return keys.CONTROL_TAG if partition == CONTROL else self._tags[partition]
+
+    def together(self) -> list[tuple[int, ...]]:
+        """The partitions in groups whose keys one command may name: all of them, or in a cluster each by itself."""
+        return self._topology.together(range(self.partitions))
 
     async def _load(self) -> None:
         for link in self._topology.primaries():
@@ -127,6 +131,15 @@ class Gate:
         scope = f"-{partition}"
         found = self._heads.get((scope, function)) or self._head(scope, function, verb, tag, keys.shared(tag))
         return await self._fcall(tag, found[1], *args)
+
+    async def _of(
+        self, partitions: tuple[int, ...], function: str, verb: str, key: Callable[[str], str], *args: Any
+    ) -> Any:
+        """A function over one key of each of these partitions."""
+        tags = [self._tags[partition] for partition in partitions]
+        scope = ",".join(tags)
+        found = self._heads.get((scope, function)) or self._head(scope, function, verb, tags[0], tuple(map(key, tags)))
+        return await self._fcall(tags[0], found[1], *args)
 
 
 def by_pairs(rows: Sequence[Sequence[Any]]) -> dict[str, Any]:

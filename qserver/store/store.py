@@ -271,9 +271,11 @@ class Store(WindowStore, ReviewStore, ControlStore, Streams):
 
     # Time, devices, the edge
 
-    async def due(self, partition: int, limit: int = 500) -> Due:
-        """Deadlines of a partition that are due: members `KIND HALL ...`, which only `sweep` understands."""
-        reply = await self._shared(partition, "due", "FCALL_RO", limit)
+    async def due(self, *partitions: int, limit: int = 500) -> Due:
+        """Deadlines that are due, at most `limit` of each partition: members `KIND HALL ...`, which only `sweep`
+        understands. The partitions must be `together`.
+        """
+        reply = await self._of(partitions, "due", "FCALL_RO", keys.due, limit)
         _, next_ms, now_ms = _unpack(reply[0])
         return Due([member.decode() for member in reply[1]], next_ms, now_ms)
 

@@ -82,8 +82,7 @@ class Reader:
     def __init__(self, topology: Topology, tags: Mapping[int, str]) -> None:
         self._topology = topology
         self._tags = tags
-        groups = [[p] for p in tags] if topology.clustered else [list(tags)]
-        self._groups = [group for group in groups if group]
+        self._groups = [group for group in topology.together(tags) if group]
         self._links: dict[int, Link] = {}
         self._waiting: dict[asyncio.Task[dict[int, list[Entry]]], int] = {}
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from qserver.domain.errors import Unavailable
@@ -85,6 +85,10 @@ class Topology:
     def clustered(self) -> bool:
         """Whether the keys are spread over several servers, so that a command may touch one slot only."""
         return self._locator.clustered
+
+    def together(self, partitions: Iterable[int]) -> list[tuple[int, ...]]:
+        """These partitions in groups whose keys one command may name."""
+        return [(partition,) for partition in partitions] if self.clustered else [tuple(partitions)]
 
     async def open(self) -> None:
         """Connect. Raises Unavailable when no primary can be asked."""

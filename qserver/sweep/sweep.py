@@ -3,9 +3,10 @@
 Every process sweeps every partition; a deadline is looked at again inside the function, so each is acted on exactly
 once, and no process needs to be the leader. What a deadline means is not known here.
 
-A partition is looked at when its next known deadline comes, and at every tick besides, because a command may have set
-an earlier one meanwhile. All partitions tick together, so that their questions leave in one write. The instants are
-the data server's: only differences between its own times are waited for, so this process's clock may be wrong.
+It looks when the next known deadline comes, and at every tick besides, because a command may have set an earlier one
+meanwhile. One question is about all partitions (in a cluster, where that cannot be, about one each), so an idle hall
+costs next to nothing. The instants are the data server's: only differences between its own times are waited for, so
+this process's clock may be wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from qserver.store.store import Store
 TICK_S: Final = 0.1
 """A deadline that was set less than this ahead is acted on at most this late."""
 LIMIT: Final = 500
-"""Deadlines fetched at once."""
+"""Deadlines of a partition fetched at once."""
 BATCH: Final = 100
 """Deadlines acted on in one function; others' commands wait about 3 ms for it."""
 POISON_S: Final = 60.0
@@ -50,8 +51,8 @@ class Sweep:
     async def start(self) -> None:
         """Begins to look."""
         self._tasks = [
-            asyncio.create_task(self._run(partition), name=f"sweep {partition}")
-            for partition in range(self._store.partitions)
+            asyncio.create_task(self._run(partitions), name=f"sweep {partitions}")
+            for partitions in self._store.together()
         ]
 
     async def stop(self) -> None:
@@ -61,14 +62,14 @@ class Sweep:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def _run(self, partition: int) -> None:
+    async def _run(self, partitions: tuple[int, ...]) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         known_ms = 0  # the next deadline as of the last look
         while True:
             try:
                 began = loop.time()
-                due = await self._store.due(partition, LIMIT + len(self._poison))
+                due = await self._store.due(*partitions, limit=LIMIT + len(self._poison))
                 members = [member for member in due.members if not self._poisoned(member, began)]
                 if members:
                     await self._act(members)
@@ -93,7 +94,7 @@ class Sweep:
                 failures += 1
             except Exception:
                 self.errors += 1
-                log.exception("a partition cannot be swept", extra={"partition": partition})
+                log.exception("partitions cannot be swept", extra={"partitions": partitions})
                 pause = _RETRY_S[-1]
             await asyncio.sleep(pause)
 

@@ -79,7 +79,7 @@ async def test_many_deadlines_of_many_halls_at_one_instant(valkey_store: Store) 
         await store.configure(SYSTEM, limited(hall, 0.4))
     # Issued while nobody sweeps, so that all have come when the sweep begins: more than one fetch, more than one batch.
     await asyncio.gather(*(store.issue(GUIDE, hall, "a") for hall in halls for _ in range(module.LIMIT // 4)))
-    while len((await store.due(store.partition("h0"), module.LIMIT)).members) < module.LIMIT // 4:
+    while len((await store.due(store.partition("h0"), limit=module.LIMIT)).members) < module.LIMIT // 4:
         await asyncio.sleep(0.01)
     async with sweeping(store) as (sweep,):
         for hall in halls:

@@ -153,15 +153,25 @@ reading('list_reviews', function(ctx, argv)
   return {1, after, rest(after) > 0}, found
 end)
 
--- argv: limit. Of a partition: members of the deadlines that are due, the instant of the next one (0 = none), now.
+-- keys: the deadlines of some partitions; argv: limit of each. Members of the deadlines that are due, the instant of the
+-- next one (0 = none), now.
 redis.register_function{
   function_name = PREFIX .. 'due',
   flags = {'no-writes'},
   callback = function(keys, argv)
     awake()
-    local now = clock()
-    local due = call('ZRANGEBYSCORE', keys[DUE], '-inf', now, 'LIMIT', 0, tonumber(argv[1]))
-    local after = call('ZRANGEBYSCORE', keys[DUE], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    return {pack({1, tonumber(after[2]) or 0, now}), due}
+    local now, due, next_ms = clock(), {}, 0
+    for _, key in ipairs(keys) do
+      local first = call('ZRANGE', key, 0, 0, 'WITHSCORES') -- nearly always all there is to know
+      local at = tonumber(first[2]) or 0
+      if first[1] and at <= now then
+        for _, member in ipairs(call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, tonumber(argv[1]))) do
+          due[#due + 1] = member
+        end
+        at = tonumber(call('ZRANGEBYSCORE', key, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]) or 0
+      end
+      if at > 0 and (next_ms == 0 or at < next_ms) then next_ms = at end
+    end
+    return {pack({1, next_ms, now}), due}
   end,
 }
