@@ -1,9 +1,9 @@
 """One topic and the sockets that watch it: what is posted goes to all of them, in order, as the same bytes.
 
 Each message is framed once per codec, and the frames of one round are joined into one write. Nothing is awaited per
-socket: a transport either takes the bytes or buffers them, and tells when its buffer is full; such a socket is left
-out until it has drained. A round over many sockets yields to the loop between chunks, and the next round waits for it,
-so event 2 never overtakes event 1. Whoever joins is let in between rounds, at the position the next round begins at.
+socket: the kernel takes the bytes or its transport buffers them, and tells when its buffer is full; such a socket is
+left out until it has drained. A round over many sockets yields to the loop between chunks, and the next round waits for
+it, so event 2 never overtakes event 1. Whoever joins is let in between rounds, at the position the next round begins at.
 
 What a joiner must be given first is the topic's own business (`_catch_up`).
 """
@@ -11,8 +11,9 @@ What a joiner must be given first is the topic's own business (`_catch_up`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple
 
 from qserver.wire.codecs import CODECS
@@ -51,6 +52,19 @@ class Tools(NamedTuple):
     meter: Meter
 
 
+class Audience(NamedTuple):
+    """Sockets and, in the same order, their `send`: a round over thousands then touches no other object of theirs,
+    and what it does not touch need not come from memory.
+    """
+
+    sends: list[Callable[[bytes], int]]
+    sockets: list[Socket]
+
+    def chunk(self, at: int, size: int) -> Audience:
+        """So many from one on."""
+        return Audience(self.sends[at : at + size], self.sockets[at : at + size])
+
+
 class Channel:
     """The sockets of one topic of one hall."""
 
@@ -59,7 +73,7 @@ class Channel:
         self.tools = tools
         self.joining: dict[Socket, Ask] = {}
         self._members: tuple[dict[Socket, None], ...] = tuple({} for _ in CODECS)
-        self._transports: list[list[asyncio.WriteTransport] | None] = [None] * len(CODECS)
+        self._audiences: list[Audience | None] = [None] * len(CODECS)
         self._pending: list[Framed] = []
         self._round: asyncio.Task[None] | None = None
         self._posted = 0  # contents posted so far, heartbeats not counted
@@ -95,7 +109,11 @@ class Channel:
         index = socket.session.codec.index
         if socket in self._members[index]:
             del self._members[index][socket]
-            self._transports[index] = None
+            self._audiences[index] = None
+
+    def rerouted(self, socket: Socket) -> None:
+        """The socket's `send` is another one now."""
+        self._audiences[socket.session.codec.index] = None
 
     def filled(self, socket: Socket) -> None:
         """The socket's buffer is full: it is left out until it drains."""
@@ -126,9 +144,9 @@ class Channel:
         if self.joining:
             self._admit()
         chunks = [
-            (transports[at : at + self.tools.config.chunk], data)
-            for transports, data in audience
-            for at in range(0, len(transports), self.tools.config.chunk)
+            (whole.chunk(at, self.tools.config.chunk), data)
+            for whole, data in audience
+            for at in range(0, len(whole.sockets), self.tools.config.chunk)
         ]
         if not chunks:
             return
@@ -137,10 +155,10 @@ class Channel:
         if len(chunks) > 1:
             self._round = asyncio.get_running_loop().create_task(self._go_on(chunks[1:], batch))
 
-    async def _go_on(self, chunks: Sequence[tuple[list[asyncio.WriteTransport], bytes]], batch: list[Framed]) -> None:
-        for transports, data in chunks:
+    async def _go_on(self, chunks: Sequence[tuple[Audience, bytes]], batch: list[Framed]) -> None:
+        for audience, data in chunks:
             await asyncio.sleep(0)
-            self._write(transports, data, batch)
+            self._write(audience, data, batch)
         self._round = None
         self.flush()
 
@@ -149,10 +167,11 @@ class Channel:
         if self._round is not None:
             self._round.cancel()
 
-    def _audience(self, index: int) -> list[asyncio.WriteTransport]:
-        found = self._transports[index]
+    def _audience(self, index: int) -> Audience:
+        found = self._audiences[index]
         if found is None:
-            found = self._transports[index] = [socket.transport for socket in self._members[index]]
+            members = list(self._members[index])
+            found = self._audiences[index] = Audience([socket.send for socket in members], members)
         return found
 
     def _joined(self, batch: Sequence[Framed], index: int) -> bytes:
@@ -160,20 +179,28 @@ class Channel:
             return b""
         return b"".join([framed.frame(CODECS[index]) for framed in batch])
 
-    def _write(self, transports: list[asyncio.WriteTransport], data: bytes, batch: Sequence[Framed]) -> None:
-        rest = iter(transports)
+    def _write(self, audience: Audience, data: bytes, batch: Sequence[Framed]) -> None:
+        (sends, sockets), size, taken = audience, len(data), 0
+        rest = iter(sends)
         while True:
             try:
-                for transport in rest:
-                    transport.write(data)
-                break
-            except RuntimeError:
-                continue  # it closed since the round began; the iterator stands at the one after it
-        self.tools.meter.sent(len(transports), len(batch), len(data))
+                for send in rest:
+                    if (taken := send(data)) != size:
+                        break
+                else:
+                    break
+            except OSError:  # it goes by the transport, or the kernel takes nothing now, or it closed meanwhile
+                taken = 0
+            socket = sockets[-1 - length_hint(rest)]
+            if taken:
+                socket.queue(data[taken:])
+            else:
+                socket.write(data)
+        self.tools.meter.sent(len(sockets), len(batch), len(data))
         now_ms = self.tools.clock.now_ms()
         for framed in batch:
             if isinstance(framed.message, BoardEvent):
-                self.tools.meter.shown(now_ms - framed.message.at_ms, len(transports))
+                self.tools.meter.shown(now_ms - framed.message.at_ms, len(sockets))
 
     def _admit(self) -> None:
         """Lets joiners in, at most a chunk of them in one go."""
@@ -201,7 +228,7 @@ class Channel:
             self._count(ask, whole)
             codec = socket.session.codec
             self._members[codec.index][socket] = None  # before the write: it may find the buffer full
-            self._transports[codec.index] = None
+            self._audiences[codec.index] = None
             data = b"".join([framed.frame(codec) for framed in frames])
             if data:
                 socket.write(data)

@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
+from websockets.utils import apply_mask
 
 from qserver.wire.codecs import CODECS, Codec
 from qserver.wire.messages import MAX_CLIENT_FRAME, ServerMessage
@@ -76,6 +77,9 @@ class Incoming:
 
         Closed early, it keeps the rest for the next time.
         """
+        if not self._rest and self._kind is None and (message := _alone(data)) is not None:
+            yield message
+            return
         data = self._rest + data if self._rest else data
         at = 0
         try:
@@ -115,6 +119,20 @@ def close_code(data: bytes) -> int:
         return int(Close.parse(data).code)
     except (ProtocolError, UnicodeDecodeError) as error:
         raise Broken(str(error)) from error
+
+
+_WHOLE = {0x80 | opcode: opcode for opcode in (Opcode.TEXT, Opcode.BINARY)}
+
+
+def _alone(data: bytes) -> tuple[Opcode, bytes] | None:
+    """The one small message that these bytes are, and nothing else; None when they are anything else.
+
+    Nearly all that devices say is an ack in a frame of its own: thousands of boards say one every few seconds.
+    """
+    if len(data) < 6 or not 0x80 <= data[1] < 0x80 + 126 or len(data) != data[1] - 0x80 + 6:
+        return None
+    opcode = _WHOLE.get(data[0])
+    return None if opcode is None else (opcode, apply_mask(data[6:], data[2:6]))
 
 
 def _parse(data: bytes, at: int) -> tuple[Frame, int] | None:

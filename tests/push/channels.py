@@ -157,11 +157,10 @@ def _generation(message: ServerMessage) -> int:
 
 
 class Wire:
-    """A transport that only collects, and the session over it: what a topic knows of a socket."""
+    """A socket that only collects, and the session over it: what a topic knows of one."""
 
     def __init__(self) -> None:
         self.session = Session(JSON, 0.0)
-        self.transport = self
         self.mark = -1
         self.subject = ""
         self.under_way: list[Parcel] = []
@@ -173,6 +172,10 @@ class Wire:
         while (message := frames.next()) is not None:
             self._written = _generation(message) or self._written
             self.under_way.append(Parcel(message, self._written))
+
+    def send(self, data: bytes) -> int:
+        self.write(data)
+        return len(data)
 
 
 class Server:
