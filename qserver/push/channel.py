@@ -3,7 +3,7 @@
 Each message is framed once per codec, and the frames of one round are joined into one write. Nothing is awaited per
 socket: the kernel takes the bytes or its transport buffers them, and tells when its buffer is full; such a socket is
 left out until it has drained. A round over many sockets yields to the loop between chunks, and the next round waits for
-it, so event 2 never overtakes event 1. Whoever joins is let in between rounds, at the position the next round begins at.
+it, so event 2 never overtakes event 1. Whoever joins is let in between rounds, at the position the next begins at.
 
 What a joiner must be given first is the topic's own business (`_catch_up`).
 """
