@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import json
 import random
+import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -189,6 +190,17 @@ class Pool:
         body = run.bodies[0] or run.first_refusal
         return next(iter(run.statuses)), json.loads(body) if body else None
 
+    async def evenly(self, data: bytes, per_s: float) -> None:
+        """This request so many times a second until cancelled, then close. Raises RuntimeError when it is refused."""
+        at = time.monotonic()
+        try:
+            while True:
+                (await self.closed([data])).must_be_good()
+                at += 1 / per_s
+                await asyncio.sleep(max(0.0, at - time.monotonic()))
+        finally:
+            self.close()
+
     async def closed(self, requests: Iterable[bytes], *, seconds: float = 0.0) -> Run:
         """Every connection gives one request after another until there are none (or `seconds` are over)."""
         left: Iterator[tuple[int, bytes]] = enumerate(requests)
@@ -214,7 +226,7 @@ class Pool:
                 bodies[numbers[connection]] = body if 200 <= status < 300 else b""
             if not give(connection):
                 busy -= 1
-                if not busy:
+                if not busy and not over.cancelled():  # whoever waited may have been stopped
                     over.set_result(None)
 
         for connection in self._connections:

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter_ns as clock
 
-from benchmarks.load import Pool, instants, request
+import pytest
+
+from benchmarks.load import Connection, Pool, instants, request
 
 
 @asynccontextmanager
@@ -86,6 +88,46 @@ async def test_in_the_open_model_the_time_spent_in_line_counts() -> None:
         pool.close()
     assert len(run.spent_ns) == 2
     assert min(run.spent_ns) >= stalled  # the second waited for the first, and that is its time too
+
+
+async def test_an_even_load_goes_on_until_the_first_refusal() -> None:
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for status in ("200 OK", "200 OK", "503 Service Unavailable"):
+            asked.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        pool = await Pool.open(listening.sockets[0].getsockname()[1], 1)
+        with pytest.raises(RuntimeError, match="503"):
+            await pool.evenly(request("POST", "/"), 1e6)
+    assert asked.qsize() == 3
+
+
+async def test_an_answer_that_comes_just_when_an_even_load_is_stopped_is_no_error() -> None:
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await never.wait()
+        writer.close()
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+        running = asyncio.create_task(Pool([connection]).evenly(request("POST", "/"), 1e6))
+        await asked.wait()
+        running.cancel()
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert connection.transport.is_closing()
+        never.set()
 
 
 async def test_instants_are_the_same_for_the_same_seed_and_at_the_rate_asked_for() -> None:
