@@ -2,68 +2,28 @@
 
 The whole product is measured, server process with all that belongs to an event (the command over HTTP, the stream, the
 fold) and to a socket (heartbeats, signs of life), divided by the frames it wrote. The floor sends as many bytes to as
-many sockets in a loop of C and does nothing else; `websockets.broadcast` and aiohttp's `send_bytes` stand beside it.
-All are read by the same sockets that only count. Rounds alternate; medians are printed.
+many sockets in a loop of C and does nothing else. `websockets.broadcast` and aiohttp's `send_bytes` stand beside it, so
+do, where they are installed, Node's `ws` (npm install -g ws, or BENCH_NODE_MODULES=its directory of modules) and
+nchan (nginx; Debian: libnginx-mod-nchan); they hear no signs of life. All are read by the same sockets that only count.
+Rounds alternate; medians are printed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import time
-from pathlib import Path
 
 from .broadcasters import SIZE
 from .common import cores, cpu_s, figure, median, note, options, run
 from .load import Pool, request
-from .product import Child, Product, hall
+from .product import Product, hall
+from .senders import OTHERS, SendLoop
 from .sinks import REQUEST, Sinks, board
 
 HALL = "fan"
 UPGRADED = b"\r\n\r\n"
 SNAPSHOT = b"snapshot"
-
-
-class SendLoop(Child):
-    """`send_loop.c`, compiled now."""
-
-    def __init__(self, core: int, sockets: int, size: int, every_ms: int) -> None:
-        super().__init__(core)
-        self._arguments = [str(self.port), str(sockets), str(size), str(every_ms)]
-        source = Path(__file__).with_name("send_loop.c")
-        subprocess.run(["gcc", "-O2", "-o", str(self.folder / "send_loop"), str(source)], check=True)
-
-    def command(self) -> list[str]:
-        """Python only starts it."""
-        call = [str(self.folder / "send_loop"), *self._arguments]
-        return ["-c", f"import os; os.execv({call[0]!r}, {call!r})"]
-
-    async def _ready(self) -> None:
-        while b"listening" not in (self.folder / "log").read_bytes():  # noqa: ASYNC110  a file tells nobody
-            await asyncio.sleep(0.02)
-
-
-class Broadcaster(Child):
-    """One of `broadcasters`."""
-
-    def __init__(self, core: int, name: str, every_ms: int) -> None:
-        super().__init__(core)
-        self._call = f"import benchmarks.broadcasters as b; b.{name}({self.port}, {every_ms})"
-
-    def command(self) -> list[str]:
-        """The arguments of Python."""
-        return ["-c", self._call]
-
-    async def _ready(self) -> None:
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            return
 
 
 async def _spent(pids: list[int], sinks: Sinks, seconds: float, size: int) -> tuple[float, float]:
@@ -81,11 +41,17 @@ async def floor(core: int, sockets: int, per_s: int, seconds: float, size: int) 
         return (await _spent([child.pid], sinks, seconds, size))[0]
 
 
-async def other(name: str, core: int, sockets: int, per_s: int, seconds: float) -> float:
-    """Another library."""
+async def other(name: str, core: int, sockets: int, per_s: int, seconds: float) -> tuple[float, float]:
+    """One of `senders`: CPU of all its processes per frame, µs, and frames per s."""
+    sender, way = OTHERS[name]
     first = REQUEST.format(more="").encode()
-    async with Broadcaster(core, name, 1000 // per_s) as child, Sinks(child.port, sockets, first, UPGRADED) as sinks:
-        return (await _spent([child.pid], sinks, seconds, SIZE + 2))[0]
+    async with (
+        sender(core, way, 1000 // per_s) as child,
+        Sinks(
+            child.port, sockets, first, UPGRADED, acks=False
+        ) as sinks,  # nchan closes a subscriber that speaks (1008)
+    ):
+        return await _spent(child.pids, sinks, seconds, SIZE + 2)
 
 
 async def product(core: int, sockets: int, per_s: int, seconds: float) -> dict[str, float]:
@@ -96,7 +62,7 @@ async def product(core: int, sockets: int, per_s: int, seconds: float) -> dict[s
         (token,) = await child.tokens(pool, [{"role": "display", "hall": HALL}])
         async with Sinks(child.port, sockets, board(token, HALL), SNAPSHOT) as sinks:
             press = request("POST", f"/api/v1/halls/{HALL}/tickets", b'{"service":"s1"}', child.token)
-            pressing = asyncio.create_task(_press(await Pool.open(child.port, 8), press, per_s))
+            pressing = asyncio.create_task((await Pool.open(child.port, 8)).evenly(press, per_s))
             await asyncio.sleep(1.0)
             before, cpu, all_cpu = await _metrics(child, pool), cpu_s([child.pid]), child.cpu_s()
             received = sinks.bytes
@@ -104,7 +70,8 @@ async def product(core: int, sockets: int, per_s: int, seconds: float) -> dict[s
             own, whole, after = cpu_s([child.pid]) - cpu, child.cpu_s() - all_cpu, await _metrics(child, pool)
             frames = after["deliveries"] - before["deliveries"]
             arrived = sinks.bytes - received
-            pressing.cancel()
+            if not pressing.cancel():
+                pressing.result()  # raises what ended it
             written = after["bytes"] - before["bytes"]
             return {
                 "us": own / frames * 1e6,
@@ -113,15 +80,6 @@ async def product(core: int, sockets: int, per_s: int, seconds: float) -> dict[s
                 "frames_per_s": frames / seconds,
                 "arrived": arrived / written,
             }
-
-
-async def _press(pool: Pool, press: bytes, per_s: int) -> None:
-    """Events, evenly."""
-    at = time.monotonic()
-    while True:
-        await pool.one(press)
-        at += 1 / per_s
-        await asyncio.sleep(max(0.0, at - time.monotonic()))
 
 
 async def _metrics(child: Product, pool: Pool) -> dict[str, float]:
@@ -135,7 +93,8 @@ async def measure(sockets: int, per_s: int, seconds: float, rounds: int) -> None
     core = cores().server
     ours: list[dict[str, float]] = []
     bare: list[float] = []
-    others: dict[str, list[float]] = {"by_websockets": [], "by_aiohttp": []}
+    missing = {name: sender.missing() for name, (sender, _) in OTHERS.items()}
+    others: dict[str, list[tuple[float, float]]] = {name: [] for name, why in missing.items() if not why}
     for _ in range(rounds):
         ours.append(await product(core, sockets, per_s, seconds))
         bare.append(await floor(core, sockets, per_s, seconds, round(ours[-1]["frame_bytes"])))
@@ -145,8 +104,12 @@ async def measure(sockets: int, per_s: int, seconds: float, rounds: int) -> None
     more = {name: median([one[name] for one in ours]) for name in ours[0] if name != "us"}
     setting = {"sockets": sockets, "events_per_s": per_s, "rounds": rounds, "floor_is": "send() loop in C"}
     figure("fan_out.cpu_per_frame", median([one["us"] for one in ours]), "us", below, **setting, **more)
-    for name, found in others.items():
-        figure(f"fan_out.{name}", median(found), "us", below, frame_bytes=SIZE, **setting)
+    for name, why in missing.items():
+        if why:
+            note(f"fan_out.{name}", why)
+            continue
+        spent, rates = (median(values) for values in zip(*others[name], strict=True))
+        figure(f"fan_out.{name}", spent, "us", below, frame_bytes=SIZE + 2, frames_per_s=rates, **setting)
 
 
 def main() -> None:
@@ -155,8 +118,8 @@ def main() -> None:
     parser.add_argument("--sockets", type=int, default=2000)
     parser.add_argument("--per-s", type=int, default=20, help="events a second")
     given = parser.parse_args()
-    if subprocess.run(["which", "gcc"], capture_output=True).returncode:
-        note("fan_out.cpu_per_frame", "there is no gcc to compile the floor with")
+    if why := SendLoop.missing():
+        note("fan_out.cpu_per_frame", why)
         return
     if given.quick:
         run(measure(min(given.sockets, 500), given.per_s, 2.0, 1))

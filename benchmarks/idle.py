@@ -10,9 +10,10 @@ import asyncio
 import time
 
 from .common import cores, cpu_s, figure, memory_bytes, options, run
-from .fan_out import HALL, SNAPSHOT, Broadcaster
+from .fan_out import HALL, SNAPSHOT
 from .load import Pool
 from .product import Product, hall
+from .senders import Broadcaster
 from .sinks import Sinks, board
 
 

@@ -25,7 +25,7 @@ _READY_S, _STOP_S = 60.0, 30.0
 
 
 class Child:
-    """A Python process on one core; ready on entry, gone on exit, and when this process is killed."""
+    """A process on one core; ready on entry, gone on exit, and when this process is killed."""
 
     def __init__(self, core: int) -> None:
         self.port = free_port()
@@ -50,6 +50,10 @@ class Child:
         """CPU time of all of them so far, s."""
         return cpu_s(self.pids)
 
+    def program(self) -> list[str]:
+        """What is run, with its arguments: Python, unless a child says otherwise."""
+        return [sys.executable, *self.command()]
+
     def command(self) -> list[str]:
         """The arguments of Python."""
         raise NotImplementedError
@@ -61,7 +65,7 @@ class Child:
     async def __aenter__(self) -> Any:
         env = {name: value for name, value in os.environ.items() if not name.startswith("QSERVER_")}
         env |= {"PYTHONPATH": _SOURCE, **self.environment()}
-        command = launcher([sys.executable, *self.command()])
+        command = launcher(self.program())
         with (self.folder / "log").open("wb") as log, on_core(self._core):
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=env, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL,

@@ -82,11 +82,13 @@ class Sink(asyncio.Protocol):
 
 
 class Sinks:
-    """So many of them. Closed on exit."""
+    """So many of them. Closed on exit. `acks`: they give signs of life, as boards do, if they said anything first."""
 
-    def __init__(self, port: int, count: int, first: bytes = b"", until: bytes = b"", *, at_once: int = 200) -> None:
+    def __init__(
+        self, port: int, count: int, first: bytes = b"", until: bytes = b"", *, at_once: int = 200, acks: bool = True
+    ) -> None:
         self.all: list[Sink] = []
-        self._at_once = at_once
+        self._at_once, self._acking = at_once, acks and bool(first)
         self._port, self._count, self._first, self._until = port, count, first, until
         self._alive: asyncio.Task[None] | None = None
 
@@ -100,7 +102,7 @@ class Sinks:
 
         for begin in range(0, self._count, self._at_once):
             await asyncio.gather(*(one() for _ in range(min(self._at_once, self._count - begin))))
-        if self._first and self.all:
+        if self._acking and self.all:
             self._alive = loop.create_task(self._acks())
         return self
 

@@ -11,9 +11,10 @@ import asyncio
 import time
 
 from .common import cores, cpu_s, figure, latencies, median, options, run
-from .fan_out import UPGRADED, Broadcaster
+from .fan_out import UPGRADED
 from .load import Pool, Run, request
 from .product import Product, hall
+from .senders import Broadcaster
 from .sinks import REQUEST, Sinks, board
 
 HALL = "storm"
