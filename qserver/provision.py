@@ -142,6 +142,7 @@ def demo_screens(hall: halls.Hall) -> list[Screen]:
         Screen("guide", "引导台取号", "guide", Role.GUIDE),
         Screen("board", "综合屏", "hall board", Role.DISPLAY),
         Screen("supervisor", "大厅主管", "supervisor", Role.SUPERVISOR),
+        Screen("assessor", "绩效考核方", "assessor", Role.ASSESSOR),
     ]
     for window in hall.windows[:2]:
         screens += [

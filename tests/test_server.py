@@ -122,7 +122,7 @@ async def test_the_demo_prints_a_link_per_screen_whose_code_works_once() -> None
     async with Whole("--demo") as server:
         links = [line.strip() for line in server.lines if line.strip().startswith(server.url)]
         pages = {link.removeprefix(server.url + "/").partition("?")[0] for link in links}
-        assert pages == {"guide", "board", "clerk", "window", "pad", "supervisor"}
+        assert pages == {"guide", "board", "clerk", "window", "pad", "supervisor", "assessor"}
         clerk = next(link for link in links if "/clerk?hall=demo&window=w1#" in link)
         code = clerk.partition("#pair=")[2]
         paired = await server.post("/pair", {"code": code})

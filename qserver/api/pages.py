@@ -33,6 +33,7 @@ SCREENS = {
     "/guide": "web/guide.html",
     "/clerk": "web/clerk.html",
     "/supervisor": "web/supervisor.html",
+    "/assessor": "web/assessor.html",
     "/board": "displays/board.html",
     "/window": "displays/window.html",
     "/pad": "evaluator/pad.html",

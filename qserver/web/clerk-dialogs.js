@@ -34,6 +34,12 @@ export function dialogs({ hall, names, staff, window: own }) {
         el("input", { name: "ticket", required: true, maxlength: 20, autocomplete: "off" })), label("do_named"), label("no"));
       return answer && { ticket: answer.ticket.trim().toUpperCase() };
     },
+    accept: async () => {
+      const answer = await ask(label("do_accept"), el("label", {}, label("case_number"), " ",
+        el("input", { name: "case", required: true, maxlength: 64, autocomplete: "off", pattern: ".*\\S.*" })),
+      label("do_accept"), label("no"));
+      return answer && { outcome: "accepted", case: answer.case.trim() };
+    },
     transfer: async () => {
       const answer = await ask(label("do_transfer"), [
         el("label", {}, label("to_service"), " ", choice("service", say("same_service"),

@@ -3,9 +3,11 @@
 
 import { Api, Problem, loadHall, newKey, path } from "./api.js";
 import { apply, fromSnapshot } from "./board-fold.js";
+import { cases } from "./cases.js";
 import { at, byKey, COMMANDS, timer } from "./clerk-commands.js";
 import { dialogs } from "./clerk-dialogs.js";
 import { lists } from "./clerk-lists.js";
+import { ownReviews } from "./clerk-reviews.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
 import { denied, session } from "./pair.js";
@@ -20,8 +22,9 @@ $("#switches").replaceWith(readingSwitches());
 const me = await session();
 const api = new Api(me.token, { onDenied: () => denied() });
 const clock = new ServerClock();
+let names = naming({}); // ids stand for names until the hall has come
 const hall = await loadHall(api, me.hall, () => linked({ live: false, since: clock.now() }));
-const names = naming(hall);
+names = naming(hall);
 const base = path(me.hall, "windows", me.window);
 let w = null; // the window, as the server last told it
 let board = null;
@@ -30,6 +33,8 @@ let busy = false;
 const staff = () => localStorage.getItem(STAFF) ?? "";
 const forms = dialogs({ hall, names, staff, window: me.window });
 const queue = lists({ api, hall: me.hall, names, window: () => w, press, now: () => clock.now() });
+const mine = ownReviews({ api, hall: me.hall, names, now: () => clock.now() });
+const promised = cases({ api, hall: me.hall, names, window: me.window, now: () => clock.now() });
 
 // ---- what is shown
 
@@ -141,6 +146,7 @@ async function press(address, body, id, stored = null) {
   if (w) drawCommands();
   if (document.activeElement === document.body) focused?.focus(); // a button that was disabled meanwhile lost it
   queue.changed(true);
+  if (one.id === "accept") promised.changed();
 }
 
 function tell(id, answer) {
@@ -177,6 +183,7 @@ const common = { token: me.token, hall: me.hall, page: "clerk", clock };
 const follow = new Follow({
   ...common, topic: `window:${me.window}`, onLink: linked,
   onState: (message) => {
+    if (w?.rate && !message.window.rate) mine.load(); // rated, or the time for it is over
     w = message.window;
     draw();
     drawTimer();

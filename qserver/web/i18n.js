@@ -29,7 +29,8 @@ export function fill(root = document) {
 
 // A refusal in words: what the stable code means, never the raw text of an accident.
 export function explain(error) {
-  const key = `code_${error.code}`;
+  const exact = `code_${error.code}_${error.body?.what}`; // of what it is the code, where that has words of its own
+  const key = TEXTS[exact] ? exact : `code_${error.code}`;
   return TEXTS[key] ? label(key, error.body ?? {}) : both("操作未完成", error.message || "It did not work");
 }
 

@@ -7,7 +7,7 @@ import { known } from "./pair.js";
 begin("index_title");
 $("#switches").replaceWith(readingSwitches());
 
-for (const page of ["guide", "clerk", "supervisor", "board", "window", "pad"]) {
+for (const page of ["guide", "clerk", "supervisor", "assessor", "board", "window", "pad"]) {
   $("#screens").append(el("li", {}, el("a", { class: "button", href: `/${page}` }, label(`page_${page}`))));
 }
 

@@ -1,9 +1,10 @@
-// What a supervisor should look at now, from the live figures alone. Pure: the stats, the hall and the time go in,
-// [{kind: "bad" | "warn", key, values}] come out, the worst first.
+// What a supervisor should look at now, from the live figures and the reviews that have not ended. Pure: those, the hall
+// and the time go in, [{kind: "bad" | "warn", key, values}] come out, the worst first.
 
 import { timer } from "./clerk-commands.js";
+import { byUrgency, overdue } from "./review-steps.js";
 
-export function alerts(stats, hall, now) {
+export function alerts(stats, hall, now, reviews = []) {
   const found = [];
   const warn = hall.overtime?.warn_at ?? 0.8;
   for (const w of stats.windows) {
@@ -32,6 +33,8 @@ export function alerts(stats, hall, now) {
       }
     }
   }
+  const late = reviews.filter((one) => overdue(one, now)).sort(byUrgency);
+  if (late.length) found.push({ kind: "bad", key: "alert_reviews_late", n: late.length, review: late[0].id });
   if (stats.open_reviews) found.push({ kind: "warn", key: "alert_reviews", n: stats.open_reviews });
   return found.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "bad" ? -1 : 1));
 }

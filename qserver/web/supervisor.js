@@ -1,24 +1,28 @@
 // The supervisor's page 值班长: what waits, what the windows do, what needs a look, reviews; notices and pairing codes.
 
 import { Api, loadHall, path } from "./api.js";
-import { $, ask, el, paint, show, toast } from "./dom.js";
+import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
 import { denied, session } from "./pair.js";
+import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
 import { alerts } from "./supervisor-alerts.js";
-import { hm, hms, monthDay, ServerClock, stopwatch } from "./time.js";
+import { hm, hms, ServerClock, stopwatch } from "./time.js";
+import { Workdays } from "./workdays.js";
 
 const SCREENS = { display: "board", pad: "pad", clerk: "clerk", guide: "guide", kiosk: "guide" };
+const BY_ADMIN = { supervisor: "supervisor", assessor: "assessor" };
 const AT_A_WINDOW = ["pad", "clerk"];
-const REVIEWS_EVERY_MS = 15000;
 
 begin("page_supervisor");
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
+const screens = me.role === "admin" ? { ...SCREENS, ...BY_ADMIN } : SCREENS; // who may hand out what, as the server has it
 const api = new Api(me.token, { onDenied: () => denied() });
 const clock = new ServerClock();
+let names = naming({}); // ids stand for names until the hall has come
 const hall = await loadHall(api, me.hall, () => linked({ live: false, since: clock.now() }));
-const names = naming(hall);
+names = naming(hall);
 let stats = null;
 let reviewCount = -1;
 $("#hall").replaceChildren(both(hall.name, hall.name_en));
@@ -27,7 +31,7 @@ function draw() {
   const now = clock.now();
   $("#clock").textContent = hms(now, names.zone);
   if (!stats) return;
-  drawAlerts(alerts(stats, hall, now));
+  drawAlerts(alerts(stats, hall, now, reviews.pending));
   const cell = (value) => el("td", { class: "number" }, String(value));
   paint($("#services"), [stats.services, stats.now_ms], () => hall.services.map(({ id }) => {
     const one = stats.services[id] ?? {};
@@ -50,44 +54,16 @@ function drawAlerts(list) {
   const text = (one) => label(one.key, {
     window: one.window ? names.window(one.window) : "", service: one.service ? names.service(one.service)[0] : "",
     service_en: one.service ? names.service(one.service).filter(Boolean).at(-1) : "",
-    ticket: one.ticket ?? "", n: one.n ?? "", time: Math.floor((one.ms ?? 0) / 60000),
+    ticket: one.ticket ?? "", review: one.review ?? "", n: one.n ?? "", time: Math.floor((one.ms ?? 0) / 60000),
   });
   const key = list.map((one) => ({ ...one, ms: Math.floor((one.ms ?? 0) / 60000) }));
   paint($("#alerts"), key, () => (list.length ? list.map((one) => el("li", { class: one.kind }, text(one)))
     : [el("li", { class: "good" }, label("no_alerts"))]));
 }
 
-async function loadReviews() {
-  try {
-    const found = [];
-    for (let after = ""; after !== null && found.length < 1000;) {
-      const page = await api.get(`${path(me.hall, "reviews")}?limit=500&after=${encodeURIComponent(after)}`);
-      found.push(...page.reviews);
-      after = page.next;
-    }
-    const open = found.filter((one) => !["closed", "excluded"].includes(one.state)).reverse();
-    paint($("#reviews"), open, () => (open.length ? open.map(review)
-      : [el("tr", {}, el("td", { colspan: 8 }, label("none")))]));
-  } catch (error) {
-    if (error.status) toast(explain(error), "bad");
-  }
-}
-
-function review(one) {
-  const late = one.late || (one.due_ms !== null && clock.now() > one.due_ms);
-  const due = one.due_ms === null ? "" : ` ${monthDay(one.due_ms, names.zone)}`;
-  const details = () => ask(`${one.id} · ${one.ticket}`, el("ol", {}, one.history.map(({ at_ms, step, actor, ...more }) =>
-    el("li", {}, `${hm(at_ms, names.zone)} ${step} (${actor}) `,
-      Object.entries(more).filter(([, value]) => value !== "" && !(Array.isArray(value) && !value.length))
-        .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join("、") : value}`).join("; ")))),
-  label("ok"), label("close"));
-  return el("tr", {}, el("td", {}, `${one.id} ${one.ticket.split("-").at(-1)}`),
-    el("td", {}, label(`review_${one.state}`)), el("td", {}, label(`source_${one.source}`)),
-    el("td", {}, names.window(one.window)), el("td", {}, both(...names.service(one.service))),
-    el("td", {}, hm(one.opened_ms, names.zone)),
-    el("td", {}, late ? el("span", { class: "tag bad" }, label("late")) : "", due),
-    el("td", {}, el("button", { type: "button", class: "quiet", onclick: details }, label("history"))));
-}
+const reviews = new Reviews($("#review-list"), {
+  api, hall: me.hall, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
+}, { onPending: draw });
 
 // ---- what is pressed
 
@@ -103,7 +79,7 @@ $("#notice").addEventListener("submit", async (event) => {
   }
 });
 
-$("#pairing-for").elements.role.append(...Object.keys(SCREENS).map((role) => el("option", { value: role }, say(`role_${role}`))));
+$("#pairing-for").elements.role.append(...Object.keys(screens).map((role) => el("option", { value: role }, say(`role_${role}`))));
 $("#pairing-for").elements.window.append(el("option", { value: "" }, say("no_window")),
   ...hall.windows.map((one) => el("option", { value: one.id }, names.window(one.id))));
 $("#pairing-for").addEventListener("submit", async (event) => {
@@ -116,7 +92,7 @@ $("#pairing-for").addEventListener("submit", async (event) => {
   try {
     const body = window ? { role, hall: me.hall, window } : { role, hall: me.hall };
     const { code } = await api.post("/api/v1/pairings", body);
-    const page = role === "display" && window ? "window" : SCREENS[role];
+    const page = role === "display" && window ? "window" : screens[role];
     const query = new URLSearchParams(window ? { hall: me.hall, window } : { hall: me.hall });
     const link = `${location.origin}/${page}?${query}#pair=${encodeURIComponent(code)}`;
     $("#code").replaceChildren(label("code_is"), ` ${code} `, el("br"),
@@ -125,24 +101,22 @@ $("#pairing-for").addEventListener("submit", async (event) => {
     toast(explain(error), "bad");
   }
 });
-$("#reload").addEventListener("click", loadReviews);
 
 // ---- what is heard
 
 function linked({ live, since, final }) {
   show($("#lost"), !live);
-  if (!live) $("#lost").replaceChildren(final ? label("refused") : label("lost_since", { at: hm(since, names?.zone) }));
+  if (!live) $("#lost").replaceChildren(final ? label("refused") : label("lost_since", { at: hm(since, names.zone) }));
 }
 
 new Follow({
   token: me.token, hall: me.hall, topic: "stats", page: "supervisor", clock, onLink: linked,
   onState: (message) => {
     stats = message.stats;
-    if (stats.open_reviews !== reviewCount) loadReviews();
+    if (stats.open_reviews !== reviewCount) reviews.load();
     reviewCount = stats.open_reviews;
     draw();
   },
 });
 setInterval(draw, 1000);
-setInterval(loadReviews, REVIEWS_EVERY_MS);
-loadReviews();
+reviews.load();

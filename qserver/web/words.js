@@ -1,6 +1,10 @@
 // Every text of the pages, 中文 and English, by name. {name} is replaced by a value.
 
+import { REVIEW_TEXTS } from "./words-reviews.js";
+
 export const TEXTS = {
+  ...REVIEW_TEXTS,
+
   // everywhere
   large: ["长辈版", "Large"],
   lost: ["连接中断，正在重连", "Connection lost, trying again"],

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from playwright.async_api import Page
 
+from qserver.api import reviews
+from qserver.domain.reviews import STEPS
 from qserver.wire.board import Board
 from qserver.wire.messages import BoardEvent, BoardView, Kind, NoticeView, Snapshot, WindowView
 from tests.pages.conftest import UNITS
@@ -53,3 +55,16 @@ async def test_the_fold_is_the_servers(modules: Page) -> None:
         wanted.append(msgspec.to_builtins(board.snapshot().board))
     folds = "runs => import('/units/shared.js').then(({fold}) => runs.map(([board, events]) => fold(board, events)))"
     assert await modules.evaluate(folds, given) == wanted
+
+
+async def test_the_forms_of_the_follow_up_ask_for_what_the_steps_take(modules: Page) -> None:
+    shown = await modules.evaluate("() => import('/units/followup.js').then(({forms}) => forms())")
+    taken = {}
+    for route in reviews.ROUTES:
+        if route.body is not None:
+            step = STEPS[route.path.rpartition("/")[2]]
+            taken[route.path.rpartition("/")[2]] = {
+                field.name: {"required": field.required, "of": list(step.results) if field.name == "result" else None}
+                for field in msgspec.structs.fields(route.body)
+            }
+    assert shown == taken

@@ -16,6 +16,7 @@ from qserver.api.links import PUBLIC_URL
 from qserver.api.pages import SCREENS, SECURITY, TYPES, files, folders, pages
 from qserver.domain.errors import CODES
 from qserver.domain.lifecycle import State, WindowState
+from qserver.domain.reviews import SOURCES, STEPS, TERMS, CaseState, ReviewState
 
 SECRET = "h1.20260102-A001.ab-_cdefghijklmnopqrstuv"
 Client = TestClient[web.Request, web.Application]
@@ -166,9 +167,14 @@ def test_styles_load_nothing(name: str) -> None:
     assert "url(" not in _text(name)
 
 
+def _all_keys() -> list[str]:
+    """The names of all texts, in their files; one that stands twice hides the other."""
+    bodies = [_text(name).partition("TEXTS = {")[2] for name in JS if name.startswith("web/words")]
+    return [key for body in bodies for key in re.findall(r"^  (\w+): \[", body, re.MULTILINE)]
+
+
 def _keys() -> set[str]:
-    body = _text("web/words.js").partition("TEXTS = {")[2]
-    return set(re.findall(r"^  (\w+): \[", body, re.MULTILINE))
+    return set(_all_keys())
 
 
 def test_every_text_named_is_there() -> None:
@@ -181,7 +187,7 @@ def test_every_text_named_is_there() -> None:
     for name in JS:
         used |= set(re.findall(r'\b(?:label|say|words|begin|because|big)\("(\w+)"', _text(name)))
     assert used - known == set()
-    assert len(known) == len(re.findall(r"^  \w+: \[", _text("web/words.js").partition("TEXTS = {")[2], re.MULTILINE))
+    assert len(known) == len(_all_keys())
 
 
 def test_every_state_and_every_refusal_has_words() -> None:
@@ -189,6 +195,11 @@ def test_every_state_and_every_refusal_has_words() -> None:
     wanted |= {f"{screen}_{state}" for state in WindowState for screen in ("board", "screen")}
     wanted |= {f"phone_{state}" for state in State}
     wanted |= {f"code_{code}" for code in CODES if code not in _NEVER_SHOWN}
+    wanted |= {f"review_{state}" for state in ReviewState} | {f"source_{source}" for source in SOURCES}
+    wanted |= {f"case_{state}" for state in CaseState} | {f"term_{term}" for term in TERMS.values() if term}
+    for name, step in STEPS.items():
+        wanted |= {f"do_step_{name}", f"step_{step.event}"} | {f"result_{result}" for result in step.results}
+    wanted |= {"step_opened", "step_reminded", "step_late", *(f"step_{state}" for state in CaseState), "step_overtime"}
     assert wanted - _keys() == set()
 
 

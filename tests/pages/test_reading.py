@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.pages.stage import H, Hall, Screens
+from tests.pages.test_followup import complaint
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,8 +77,50 @@ async def test_the_staffs_pages(screens: Screens, hall: Hall) -> None:
     await both_sizes(supervisor, STAFF)
     index = await screens.page()
     await index.goto("/")
-    await expect(index.locator("#screens a")).to_have_count(6)
+    await expect(index.locator("#screens a")).to_have_count(7)
     await both_sizes(index, STAFF)
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (768, 1024), (390, 844)])
+async def test_the_reviews_and_one_of_them(screens: Screens, hall: Hall, size: tuple[int, int]) -> None:
+    review = await complaint(hall, comment="等了很久，" * 60, reasons=["等候时间长"])
+    for step, body in (("assign", {"to": "li", "note": "x" * 300}), ("verify", {"result": "valid", "note": "属实"})):
+        await hall.ask("POST", f"{H}/reviews/{review}/{step}", body)
+    for name, role in (("assessor", "assessor"), ("supervisor", "supervisor")):
+        page = await screens.open(name, role, size=size)
+        if role == "assessor":
+            await page.locator("select[name=state]").select_option("")
+        await expect(page.locator(f"[data-review={review}]")).to_contain_text("个工作日")
+        await both_sizes(page, STAFF)
+        await page.locator(f"[data-review={review}] button").click()
+        await expect(page.locator("#review-send")).to_be_visible()
+        assert await wrong(page, STAFF, 30) == NOTHING
+        await page.locator("#review-send").click()
+        await expect(page.locator("#review [role=alert]")).to_be_visible()
+        assert await wrong(page, STAFF, 30) == NOTHING
+        await page.keyboard.press("Escape")
+        await page.get_by_text("长辈版").click()
+        await page.locator(f"[data-review={review}] button").click()
+        await expect(page.locator("#review-send")).to_be_visible()
+        assert await wrong(page, STAFF) == NOTHING
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (768, 1024), (390, 844)])
+async def test_the_clerks_reviews_and_cases(screens: Screens, hall: Hall, size: tuple[int, int]) -> None:
+    review = await complaint(hall)
+    await hall.issue("reg")
+    for command, body in (("call", {}), ("start", {}), ("finish", {"outcome": "accepted", "case": f"C-{review}"})):
+        await hall.ask("POST", f"{H}/windows/w1/{command}", body)
+    page = await screens.open("clerk", "clerk", "w1", size=size)
+    await expect(page.locator(f"[data-review={review}]")).to_be_visible()
+    await page.locator("#cases-today summary").click()
+    await page.locator("#case-number").fill(f"C-{review}")
+    await page.locator("#case-find button").click()
+    await expect(page.locator("#case-complete")).to_be_visible()
+    await both_sizes(page, STAFF)
+    await page.locator(f"[data-review={review}] button").click()
+    await expect(page.locator("#review-send")).to_be_visible()
+    assert await wrong(page, STAFF, 30) == NOTHING
 
 
 @pytest.mark.parametrize("width", [1280, 1366, 1600])

@@ -16,7 +16,7 @@ export const tests = {
     same(enabled("closed"), ["open"]);
     same(enabled("idle"), ["next", "named", "pause", "open"]);
     same(enabled("called"), ["start", "recall", "miss", "hold", "transfer"]);
-    same(enabled("serving"), ["next", "finish", "hold", "transfer", "named"]);
+    same(enabled("serving"), ["next", "finish", "accept", "hold", "transfer", "named"]);
     same(enabled("paused"), ["pause", "open"]);
   },
   "undo only within its time"() {
@@ -68,7 +68,12 @@ export const tests = {
     same(kinds({ windows: [window_("idle")], services: { a: figures(1, 1000) } }, 60001), ["alert_idle"]);
     same(kinds({ windows: [window_("idle")] }, 600000), []);
   },
-  "of reviews to handle"() {
+  "of reviews to handle, and of those that are overdue before the others"() {
     same(kinds({ open_reviews: 2 }, 0), ["alert_reviews"]);
+    const due = (id, due_ms) => ({ id, due_ms, opened_ms: 0 });
+    const found = alerts({ now_ms: 0, open_reviews: 4, windows: [], services: {} }, HALL, 100,
+      [due("r1", 100), due("r2", 99), due("r3", 50), due("r4", null)]);
+    same(found.map((one) => [one.key, one.kind, one.n, one.review]),
+      [["alert_reviews_late", "bad", 2, "r3"], ["alert_reviews", "warn", 4, undefined]]);
   },
 };

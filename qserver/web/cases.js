@@ -1,0 +1,108 @@
+// Promised cases 承诺件 at the clerk's window: one looked up by its number and completed, and those accepted here today.
+
+import { path } from "./api.js";
+import { $, el, paint, show, toast } from "./dom.js";
+import { both, explain, label } from "./i18n.js";
+import { due, history, moment } from "./history.js";
+import { answered, Kept } from "./kept.js";
+import { MOST } from "./review-steps.js";
+import { Workdays } from "./workdays.js";
+
+export function cases({ api, hall, names, window: own, now }) {
+  const workdays = new Workdays(api, hall, names.zone);
+  const trouble = $("#case-trouble");
+  const say = (content) => {
+    trouble.replaceChildren(content ?? "");
+    show(trouble, content !== null);
+  };
+
+  async function find(number) {
+    say(null);
+    try {
+      const found = (await api.get(path(hall, "cases", number))).case;
+      await workdays.load(now(), [found.due_ms]);
+      draw(found);
+    } catch (error) {
+      $("#case").replaceChildren();
+      say(explain(error));
+    }
+  }
+
+  function draw(one) {
+    const fact = (text, ...value) => [el("dt", {}, label(text)), el("dd", {}, ...value)];
+    $("#case").replaceChildren(
+      el("p", {}, el("strong", {}, one.id), " ", el("span", { class: "tag", id: "case-state" }, label(`case_${one.state}`)), " ",
+        one.overtime ? el("span", { class: "tag bad" }, label("case_overtime")) : ""),
+      el("dl", { class: "facts" },
+        fact("ticket_no", one.ticket.split("-").at(-1)),
+        fact("window", names.window(one.window)),
+        fact("service", both(...names.service(one.service))),
+        fact("accepted_at", moment(one.accepted_ms, names.zone)),
+        fact("case_due", one.due_ms === null ? label("case_no_limit")
+          : one.completed_ms === null ? due(one.due_ms, now(), names.zone, workdays) : moment(one.due_ms, names.zone)),
+        one.completed_ms === null ? [] : fact("completed_at", moment(one.completed_ms, names.zone))),
+      history(one.history, names.zone, ["case"]),
+      one.state === "accepted" ? form(one) : "");
+  }
+
+  function form(one) {
+    const kept = new Kept(`case:${hall}:${one.id}`);
+    const note = el("textarea", { name: "note", rows: 2, maxlength: MOST.words, oninput: () => kept.keep({ note: note.value }) });
+    note.value = kept.values.note ?? "";
+    const button = el("button", { type: "submit", class: "main", id: "case-complete" },
+      label(kept.press ? "try_again" : "case_complete"));
+    const made = el("form", { class: "step" }, el("label", {}, label("field_note_optional"), note), button);
+    made.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      const body = note.value.trim() ? { note: note.value.trim() } : {};
+      try {
+        draw((await kept.send(api, `${path(hall, "cases", one.id)}/complete`, body)).case);
+        say(null);
+        toast(label("case_completed"), "good");
+      } catch (error) {
+        await failed(one.id, error);
+      }
+      button.disabled = false;
+    });
+    return made;
+  }
+
+  async function failed(number, error) {
+    if (answered(error)) await find(number); // somebody else completed it, perhaps
+    else $("#case-complete").replaceChildren(label("try_again"));
+    say(answered(error) ? explain(error) : label("step_unsure"));
+  }
+
+  // Those of today's tickets that were finished here as accepted cases.
+  async function today() {
+    const found = [];
+    try {
+      for (let after = ""; after !== null;) {
+        const page = await api.get(`${path(hall, "tickets")}?state=finished&limit=1000&after=${encodeURIComponent(after)}`);
+        found.push(...page.tickets.filter((one) => one.case && one.window === own));
+        after = page.next;
+      }
+    } catch (error) {
+      toast(explain(error), "bad");
+      return;
+    }
+    paint($("#cases"), found.map((one) => one.case), () => (found.length
+      ? found.reverse().map((one) => el("li", {}, el("span", {}, el("strong", {}, one.no), " ", one.case),
+        el("button", { type: "button", class: "quiet", onclick: () => look(one.case) }, label("look"))))
+      : [el("li", { class: "quietly" }, label("none"))]));
+  }
+
+  function look(number) {
+    $("#case-number").value = number;
+    find(number);
+  }
+
+  $("#case-find").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const number = $("#case-number").value.trim();
+    if (number) find(number);
+  });
+  $("#cases-today").addEventListener("toggle", (event) => event.target.open && today());
+  return { changed: () => $("#cases-today").open && today() };
+}
