@@ -20,7 +20,7 @@ from qserver.domain import lifecycle, reviews
 from . import records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "order", "signals", "reviews", "cases", "moves", "tickets", "windows", "calls",
+    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets", "windows", "calls",
     "ratings", "defaults", "time", "hall", "reads", "control", "groups", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
@@ -32,10 +32,11 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
     "W": records.WindowRecord,
     "R": records.ReviewRecord,
     "P": records.CaseRecord,
+    "D": records.DayRecord,
     "C": records.Counters,
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
-_FIELD = re.compile(r"\b([TLWRPC])\.([a-z_]+)")
+_FIELD = re.compile(r"\b([TLWRPCD])\.([a-z_]+)")
 
 
 def numbered(chapter: str) -> str:
