@@ -10,6 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
+from qserver.archive.reports import Reports
+from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
 from qserver.store.store import Store
 
@@ -55,6 +57,7 @@ def application(
     store: Store,
     authenticator: Authenticator,
     *,
+    archive: Shelf | None = None,
     limits: Limits | None = None,
     websocket: WebSocket | None = None,
     pages: Iterable[web.RouteDef] = (),
@@ -64,11 +67,12 @@ def application(
 ) -> web.Application:
     """The application; store and authenticator are started by whoever made them.
 
-    `draining`: whether this process is about to end, for /readyz. Raises LookupError when a route does not stand in
-    the role table, ValueError when two routes are one.
+    `archive`: where days are that have left the store; `draining`: whether this process is about to end, for /readyz.
+    Raises LookupError when a route does not stand in the role table, ValueError when two routes are one.
     """
     app = web.Application(handler_args=runner.OPTIONS)
     feed = events.attach(app, store)
+    app[reports.REPORTS] = Reports(store, archive)
     own = health.Health(store, (runner.BROKEN.metrics, *metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())
     frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qserver.api.reports import as_csv, as_xlsx, plain
+from qserver.api.sheets import as_csv, as_xlsx, plain
 from qserver.domain.figures import COLUMNS
 from qserver.domain.hall import Hall
 from qserver.domain.report import DayReport, day_report

@@ -91,8 +91,20 @@ local function forget(ctx, first, again)
   prune(ctx)
 end
 
--- argv: archive, day, what of it the archive holds: the hall's number of the last change. When that was all that the
--- day's tickets were waiting for, they leave.
+-- The first ticket that must stay, of those that days gone by hold; days leave in order.
+local function leavable(ctx)
+  local stays = 0
+  for _, d in ipairs(ledger(ctx)) do
+    if d[D.last] ~= 0 then
+      if ctx.now < d[D.until_ms] or not is_archived(ctx, d) then break end
+      stays = d[D.last] + 1
+    end
+  end
+  return stays
+end
+
+-- argv: archive, day, what of it the archive holds: the hall's number of the last change. When that was all that tickets
+-- were waiting for, they leave.
 command('archived', function(ctx, argv)
   local archive, s = argv[4], tonumber(argv[6])
   for _, d in ipairs(ledger(ctx)) do
@@ -103,9 +115,8 @@ command('archived', function(ctx, argv)
       end
       if not known then table.insert(d[D.held], {archive, s}) end
       keep_ledger(ctx)
-      if d[D.last] ~= 0 and ctx.now >= d[D.until_ms] and is_archived(ctx, d) then
-        call('ZADD', ctx.keys[DUE], ctx.now, 'f ' .. ctx.hall .. ' ' .. (d[D.last] + 1))
-      end
+      local stays = leavable(ctx)
+      if stays > ctx.order_first then call('ZADD', ctx.keys[DUE], ctx.now, 'f ' .. ctx.hall .. ' ' .. stays) end
       prune(ctx)
       return {1, true}
     end
