@@ -223,6 +223,9 @@ def _mistakes(hall: Hall) -> Any:
     for n, priority in enumerate(hall.priorities):
         if priority.id == "normal" and priority.boost_s:
             yield f"$.priorities[{n}].boost_s", "normal is always 0"
+    kept = hall.retention
+    if 0 < kept.record_days < kept.personal_days:
+        yield "$.retention.record_days", "must not be shorter than personal_days"
     try:
         calendar.zone(hall.time_zone)
     except ValueError as error:

@@ -237,8 +237,9 @@ class Tally:
         for mine, theirs in ((self.negatives, other.negatives), (self.signals, other.signals)):
             for key, number in theirs.items():
                 mine[key] += number
-        self.waits += other.waits
-        self.services += other.services
+        # In rising runs: sorting a month of them at the end is then merging, which holds up nobody for long.
+        self.waits.extend(sorted(other.waits))
+        self.services.extend(sorted(other.services))
 
     def row(self, key: str, name: str, issued: int | None) -> Row:
         """The figures."""
@@ -288,7 +289,10 @@ class Count:
         self._tallies: dict[str, Tally] = {}
 
     def _of(self, key: str | None) -> Tally:
-        return self._tallies.setdefault(key or "", Tally())
+        found = self._tallies.get(key or "")
+        if found is None:
+            found = self._tallies[key or ""] = Tally()
+        return found
 
     def ticket(self, ticket: Ticket) -> None:
         """Count a ticket with all its legs."""

@@ -20,8 +20,8 @@ from qserver.domain import lifecycle, reviews
 from . import records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets", "windows",
-    "calls", "ratings", "defaults", "time", "hall", "reads", "control", "groups", "batch",
+    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
+    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "control", "groups", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from qserver.archive.shelf import Shelf
-from tests.store.conftest import timed as timed  # the same hall and clock
 
 
 @pytest.fixture

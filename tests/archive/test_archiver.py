@@ -159,7 +159,9 @@ async def test_a_review_goes_on_after_its_ticket_has_left(timed: TimedStore, she
         map(msgspec.json.encode, (one for one in after if one.ticket))
     )
     kept = {line.review.id: line.review for line in after if line.review}
-    assert len(kept) == sum(line.review is not None for line in after) == sum(line.review is not None for line in before)
+    assert (
+        len(kept) == sum(line.review is not None for line in after) == sum(line.review is not None for line in before)
+    )
     assert kept[review] == await timed.review(H, review)
     cases = [line.case for line in after if line.case]
     assert cases and len(cases) == sum(line.case is not None for line in before)
@@ -184,7 +186,7 @@ async def test_archiving_twice_and_by_two_processes_changes_nothing(timed: Timed
     assert path.read_bytes() == once
     await timed.archived(H, shelf.id, TUESDAY, record.changed)
     await timed.archived(H, shelf.id, TUESDAY, record.changed)
-    assert [held for held in (await timed.ledger(H)).days[TUESDAY].held] == [(shelf.id, record.changed)]
+    assert list((await timed.ledger(H)).days[TUESDAY].held) == [(shelf.id, record.changed)]
 
 
 async def test_who_does_not_hold_the_lock_does_nothing(timed: TimedStore, shelf: Shelf) -> None:

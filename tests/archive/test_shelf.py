@@ -22,8 +22,8 @@ def head(changed: int = 7) -> Head:
 def case(number: str) -> Line:
     return Line(
         case=Case(
-            id=number, state="accepted", service="a", window="w1", staff=None, ticket="20261124-A001", leg=1, accepted_ms=1,
-            due_ms=None, completed_ms=None, overtime=False, review=None, history=[],
+            id=number, state="accepted", service="a", window="w1", staff=None, ticket="20261124-A001", leg=1,
+            accepted_ms=1, due_ms=None, completed_ms=None, overtime=False, review=None, history=[],
         )
     )  # fmt: skip
 

@@ -87,7 +87,12 @@ local function review_due(ctx, id)
   save_review(ctx, r)
 end
 
-local function retained(ctx, r) return 'e ' .. ctx.hall .. ' ' .. r[R.id] end
+-- Sets when a review that has ended is looked at for what it may no longer hold.
+local function retain(ctx, r, at)
+  local records = ctx.rules.retention.records
+  if records > 0 then at = math.min(at, math.max(ctx.now, r[R.opened_ms] + records)) end
+  call('ZADD', ctx.keys[DUE], at, 'e ' .. ctx.hall .. ' ' .. r[R.id])
+end
 
 -- Takes the citizen's words out of a review's history; whether there were any.
 local function erase_words(r)
@@ -116,7 +121,7 @@ local function retain_review(ctx, id)
       record_step(ctx, r, 'erased', {'what', 'comment'})
       save_review(ctx, r)
     end
-    if rules.records > 0 then call('ZADD', ctx.keys[DUE], gone_ms, retained(ctx, r)) end
+    if rules.records > 0 then retain(ctx, r, gone_ms) end
   end
   ctx.actor = actor
 end
@@ -146,7 +151,7 @@ command('follow_up', function(ctx, argv)
   enter_stage(ctx, r, stage)
   if REVIEW_ENDED[stage] ~= ended then
     call('HINCRBY', ctx.state, 'reviews_open', REVIEW_ENDED[stage] and -1 or 1)
-    if REVIEW_ENDED[stage] then call('ZADD', ctx.keys[DUE], ctx.now + ctx.rules.retention.personal, retained(ctx, r)) end
+    if REVIEW_ENDED[stage] then retain(ctx, r, ctx.now + ctx.rules.retention.personal) end
   end
   record_step(ctx, r, step.event, more)
   save_review(ctx, r)
