@@ -48,7 +48,7 @@ def directory(place: Path | None) -> Iterator[Finding]:
         yield Finding(
             "bad",
             f"archive: {error}",
-            "put the file back from a backup; a day still in Redis is written again by itself",
+            "put it back from a backup; or remove it: a day still in Redis is written again within an hour",
         )
     except (OSError, ValueError) as error:
         yield Finding("bad", f"archive: {place} cannot be read: {error}", "give it to this user: chown -R")

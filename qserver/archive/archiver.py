@@ -97,7 +97,8 @@ class Archiver:
                 for day in ledger.days.values():
                     leaving = ledger.now_ms >= day.until_ms
                     written_s = self._written.get((hall.id, day.day), float("-inf"))
-                    if self._holds(day) or not (leaving or now_s - written_s >= self._again_s):
+                    held = self._holds(day) and (not retain or self._shelf.holds(hall.id, day.day))
+                    if held or not (leaving or now_s - written_s >= self._again_s):
                         continue
                     self._written[hall.id, day.day] = now_s
                     done = await self._apart(self._archive(hall.id, ledger, day))

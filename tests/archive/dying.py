@@ -55,7 +55,7 @@ async def main(url: str, directory: str, at: int) -> None:
     shelf.open()
     await Archiver(store, shelf).once()
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
+    threading.settrace(None)
     await store.close()
     sys.stdout.write(f"{watch.lines}\n")
 

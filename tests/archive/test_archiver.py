@@ -227,6 +227,17 @@ async def test_tickets_wait_for_every_archive_but_not_for_one_that_is_gone_for_g
     assert not other.holds(H, "2026-12-03") and shelf.holds(H, "2026-12-03")
 
 
+async def test_a_file_that_is_gone_is_written_again_while_its_day_is_here(timed: TimedStore, shelf: Shelf) -> None:
+    one = await archiver(timed, shelf)
+    await serve(timed)
+    await timed.pass_ms(DAY_MS)
+    await settle(timed)
+    await one.once()
+    (shelf.directory / H / f"{TUESDAY}.jsonl.gz").unlink()
+    assert await Archiver(timed, shelf).once() == 1
+    assert shelf.holds(H, TUESDAY)
+
+
 async def test_one_day_that_cannot_be_written_stands_in_no_other_days_way(timed: TimedStore, shelf: Shelf) -> None:
     one = await archiver(timed, shelf)
     await serve(timed)
