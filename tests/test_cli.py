@@ -198,6 +198,29 @@ async def test_a_report_is_of_a_day_or_of_a_month(hall: str, server: Whole, run:
     assert (await run("report", "--hall", hall)).code == 2
 
 
+@pytest.mark.parametrize(
+    ("role", "window", "page"),
+    [("assessor", "", "assessor"), ("display", "", "board"), ("display", "w1", "window"), ("clerk", "w1", "clerk")],
+)
+async def test_a_pairing_link_opens_the_page_of_its_role_once(
+    hall: str, server: Whole, run: Run, role: str, window: str, page: str
+) -> None:
+    await server.put_hall(small_hall(hall))
+    at = ("--window", window) if window else ()
+    link = (await run("token", "pair", "--role", role, "--hall", hall, *at)).out.strip()
+    where = f"{server.url}/{page}?hall={hall}" + (f"&window={window}" if window else "")
+    assert link.startswith(f"{where}#pair=")
+    code = link.partition("#pair=")[2]
+    paired = await server.post("/pair", {"code": code}, token="")
+    assert (paired["role"], paired["hall"], paired["window"]) == (role, hall, window or None)
+    assert (await server.request("POST", "/pair", {"code": code}, token="")).code == "not_found"
+
+
+async def test_what_has_no_page_is_not_paired(hall: str, run: Run) -> None:
+    assert (await run("token", "pair", "--role", "analytics", "--hall", hall)).code == 2
+    assert (await run("token", "pair", "--role", "clerk", "--hall", hall)).code == 1
+
+
 async def test_the_token_is_found_in_the_data_directory(tmp_path: Path) -> None:
     async with Whole(environment={"QSERVER_ADMIN_TOKEN": ""}) as server:
         ended = await command("hall", "list", "--url", server.url, "--data-dir", server.data, cwd=tmp_path)

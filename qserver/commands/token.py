@@ -1,40 +1,64 @@
-"""`qserver token create|list|revoke`: tokens of devices and systems, over a running server's API."""
+"""`qserver token create|pair|list|revoke`: tokens of devices and systems, over a running server's API."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
 
 from qserver.domain.lifecycle import Role
 
 from .client import Client, add_options, part
+
+PAGES: Final = {
+    Role.ADMIN: "supervisor", Role.SUPERVISOR: "supervisor", Role.ASSESSOR: "assessor", Role.GUIDE: "guide",
+    Role.KIOSK: "guide", Role.CLERK: "clerk", Role.DISPLAY: "board", Role.PAD: "pad",
+}  # fmt: skip
+"""The page a role works with; a display at a window is its screen. Analytics has none."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands and their options."""
     found = commands.add_parser("token", help="设备与系统令牌 tokens").add_subparsers(metavar="COMMAND", required=True)
     create = found.add_parser("create", help="新建，令牌只显示一次 make one; its text is shown once")
-    create.add_argument(
-        "--role", required=True, choices=[role.value for role in Role], metavar="R", help=" ".join(Role)
-    )
-    create.add_argument("--hall", metavar="H", help="所属大厅 the hall it is bound to")
-    create.add_argument("--window", metavar="W", help="所属窗口 the window it is bound to")
-    create.add_argument("--name", metavar="N", default="", help="名称 what people call it")
     create.set_defaults(run=run_create)
+    pair = found.add_parser("pair", help="一次性配对链接 a link that makes a browser that device, once")
+    pair.set_defaults(run=run_pair)
+    for one, roles in ((create, list(Role)), (pair, list(PAGES))):
+        one.add_argument(
+            "--role", required=True, choices=[role.value for role in roles], metavar="R", help=" ".join(roles)
+        )
+        one.add_argument("--hall", metavar="H", help="所属大厅 the hall it is bound to")
+        one.add_argument("--window", metavar="W", help="所属窗口 the window it is bound to")
+        one.add_argument("--name", metavar="N", default="", help="名称 what people call it")
     list_ = found.add_parser("list", help="列出令牌，不含其文本 list them, without their texts")
     list_.set_defaults(run=run_list)
     revoke = found.add_parser("revoke", help="立即吊销 end one at once, on open sockets too")
     revoke.add_argument("id", metavar="ID")
     revoke.set_defaults(run=run_revoke)
-    for one in (create, list_, revoke):
+    for one in (create, pair, list_, revoke):
         add_options(one)
+
+
+def _wanted(options: argparse.Namespace) -> dict[str, str]:
+    return {name: getattr(options, name) for name in ("role", "hall", "window", "name") if getattr(options, name)}
 
 
 def run_create(options: argparse.Namespace) -> int:
     """Print the new token's id and its text."""
-    wanted = {name: getattr(options, name) for name in ("role", "hall", "window", "name") if getattr(options, name)}
-    made = Client(options).request("POST", "/tokens", wanted).json()
+    made = Client(options).request("POST", "/tokens", _wanted(options)).json()
     print(f"{made['id']}\t{made['token']}")
+    return 0
+
+
+def run_pair(options: argparse.Namespace) -> int:
+    """Print the link to the role's page, with a code that works once within ten minutes."""
+    client = Client(options)
+    made = client.request("POST", "/pairings", _wanted(options)).json()
+    page = "window" if options.role == Role.DISPLAY and options.window else PAGES[Role(options.role)]
+    place = urlencode({name: value for name, value in vars(options).items() if name in ("hall", "window") and value})
+    print(f"{client.url}/{page}" + (f"?{place}" if place else "") + f"#pair={quote(made['code'], safe='')}")
     return 0
 
 

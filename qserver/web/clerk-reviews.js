@@ -44,7 +44,7 @@ export function ownReviews({ api, hall, names, now }) {
   }
 
   all.addEventListener("change", load);
-  setInterval(load, AGAIN_MS);
+  setInterval(() => all.checked || load(), AGAIN_MS); // the past is looked up when somebody asks
   load();
   return { load };
 }

@@ -25,14 +25,14 @@ export class Reviews {
   #body = el("tbody", { id: "reviews" });
   #more = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#loadMore() }, label("more"));
   #pending = [];
-  #past = []; // what was looked up of those that ended, and where to go on
+  #past = null; // what was looked up of those that ended, null before; and where to go on
   #next = null;
   #asked = 0;
 
   // `tools`: {api, hall, names, now, workdays}. `state`: what is shown first, "" = all that has not ended.
   constructor(root, tools, { state = "", onPending = () => {} } = {}) {
     this.#root = root;
-    this.#tools = { ...tools, changed: () => this.load() };
+    this.#tools = { ...tools, changed: () => this.#choose({}) };
     this.#onPending = onPending;
     this.#filter = { state, source: "", late: false };
     this.#build();
@@ -57,7 +57,7 @@ export class Reviews {
     } catch (error) {
       if (error.status) toast(explain(error), "bad");
     }
-    if (this.#looksBack() && !this.#past.length) this.#loadMore();
+    if (this.#looksBack() && !this.#past) this.#loadMore();
   }
 
   async #all() {
@@ -80,12 +80,12 @@ export class Reviews {
   }
 
   async #loadMore() {
-    const { state, source } = this.#filter;
+    const [{ state, source }, before] = [this.#filter, this.#past];
     const query = { latest: true, limit: PAGE, after: this.#next ?? "", state: state === EVERY ? "" : state, source };
     try {
       const page = await this.#ask(query);
-      if (state !== this.#filter.state || source !== this.#filter.source) return;
-      this.#past.push(...page.reviews);
+      if (before !== this.#past || state !== this.#filter.state || source !== this.#filter.source) return;
+      this.#past = [...before ?? [], ...page.reviews];
       this.#next = page.next;
       this.draw();
     } catch (error) {
@@ -113,7 +113,7 @@ export class Reviews {
 
   #choose(change) {
     Object.assign(this.#filter, change);
-    this.#past = [];
+    this.#past = null;
     this.#next = null;
     this.draw();
     this.load();
@@ -122,7 +122,7 @@ export class Reviews {
   draw() {
     const { state, source, late } = this.#filter;
     const now = this.#tools.now();
-    const wanted = (this.#looksBack() ? this.#past : this.#pending).filter((one) =>
+    const wanted = (this.#looksBack() ? this.#past ?? [] : this.#pending).filter((one) =>
       (!state || state === EVERY || one.state === state) && (!source || one.source === source) && (!late || overdue(one, now)));
     this.#more.hidden = !(this.#looksBack() && this.#next !== null);
     const left = wanted.slice(0, SHOWN).map((one) => [one, one.due_ms !== null && this.#tools.workdays.until(now, one.due_ms)]);

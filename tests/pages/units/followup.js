@@ -1,6 +1,8 @@
 import { Problem } from "/web/api.js";
 import { history } from "/web/history.js";
+import { naming } from "/web/i18n.js";
 import { answered, Kept } from "/web/kept.js";
+import { Reviews } from "/web/reviews.js";
 import { bodyOf, byUrgency, FORMS, missing, overdue } from "/web/review-steps.js";
 import { between, isoDay, months, Workdays } from "/web/workdays.js";
 import { ok, same } from "./check.js";
@@ -36,7 +38,58 @@ const fails = async (work) => {
 export const forms = () => Object.fromEntries(Object.entries(FORMS).map(([step, fields]) =>
   [step, Object.fromEntries(fields.map(({ name, required = false, of = null }) => [name, { required, of }]))]));
 
+// A list whose server knows these reviews; keeps the questions it was asked, and lets a test wait for their answers.
+function list(known) {
+  const asked = [];
+  const api = {
+    async get(address) {
+      const query = new URLSearchParams(address.split("?")[1]);
+      asked.push(address.includes("/workdays/") ? "workdays" : query.get("pending") ? "pending" : `past ${query.get("after")}`);
+      if (address.includes("/workdays/")) return { workdays: [] };
+      if (query.get("pending")) return { reviews: known.filter((one) => !one.state.match("closed|excluded")), next: null };
+      const past = known.filter((one) => [one.state, ""].includes(query.get("state")));
+      return query.get("after") ? { reviews: past.slice(1), next: null } : { reviews: past.slice(0, 1), next: past[1] ? "7" : null };
+    },
+  };
+  const root = document.createElement("div");
+  const reviews = new Reviews(root, { api, hall: "h1", names: naming({}), now: () => 0, workdays: new Workdays(api, "h1", "") });
+  const rows = () => [...root.querySelectorAll("[data-review]")].map((row) => row.dataset.review);
+  const choose = (name, value) => {
+    root.querySelector(`[name=${name}]`).value = value;
+    root.querySelector(`[name=${name}]`).dispatchEvent(new Event("change"));
+  };
+  const more = [...root.querySelectorAll("button")].at(-1);
+  return { reviews, asked, rows, choose, more };
+}
+const listed = (id, state) => ({ id, state, source: "rating", ticket: "20261122-A001", window: "w1", service: "a", opened_ms: 0, due_ms: null, history: [] });
+async function until(true_, what) {
+  for (let n = 0; n < 1000 && !true_(); n += 1) await new Promise((resolve) => setTimeout(resolve));
+  ok(true_(), what);
+}
+
 export const tests = {
+  async "what has ended is asked for page by page when somebody looks, and not again and again"() {
+    const one = list([listed("r1", "open"), listed("r2", "closed"), listed("r3", "closed")]);
+    await one.reviews.load();
+    same([one.rows(), one.asked], [["r1"], ["pending"]]);
+    one.choose("state", "closed");
+    await until(() => one.rows().length, "the newest page");
+    same([one.rows(), one.more.hidden], [["r2"], false]);
+    one.more.click();
+    one.more.click(); // a double press is one question's answer
+    await until(() => one.rows().length === 2, "the next page");
+    await one.reviews.load();
+    same([one.rows(), one.more.hidden], [["r2", "r3"], true]);
+    same(one.asked.filter((what) => what.startsWith("past")), ["past ", "past 7", "past 7"]);
+  },
+  async "nothing found is an answer too"() {
+    const one = list([listed("r1", "open")]);
+    one.choose("state", "excluded");
+    await until(() => one.asked.includes("past "), "asked once");
+    await one.reviews.load();
+    await one.reviews.load();
+    same(one.asked.filter((what) => what.startsWith("past")), ["past "]);
+  },
   async "a press whose answer was lost goes again under its key, whatever happened to the page"() {
     const [shelf, doors] = [new Shelf(), api(lost(), away(), { done: 1 })];
     for (const code of ["unknown", "unavailable", ""]) {
