@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -35,6 +35,8 @@ LOOK_S = 2.0
 _PAGE = 200
 """Least entries read at a time where only some are the group's own."""
 
+WHOLE = Shard()
+"""A group that is not divided."""
 Wanted = Callable[[Event], bool]
 
 
@@ -120,7 +122,7 @@ class Feed:
             return await self._read(hall, name, shard, most)
         until = time.monotonic() + wait_ms / 1000
         await self.watch.start()
-        with self.watch.waiter(self.groups.partitions(hall), _wanted(hall, shard)) as waiter:
+        with self.watch.waiter(self.groups.partitions(hall), wanted(hall, shard)) as waiter:
             batch = await self._read(hall, name, shard, most)
             while (
                 not batch.events and not self.watch.released and (left := until - time.monotonic()) > 0 and not gone()
@@ -128,6 +130,13 @@ class Feed:
                 if await waiter.wait(min(left, LOOK_S)):
                     batch = await self._read(hall, name, shard, most)
         return batch
+
+    async def pull_kinds(self, hall: str, name: str, kinds: Collection[str], most: int) -> Batch:
+        """At most `most` events of these kinds after the group's position; others are passed over.
+
+        Refused: not_found. Raises Unavailable.
+        """
+        return await self._read(hall, name, WHOLE, most, kinds)
 
     async def ack(self, op: Op, hall: str, name: str, text: str) -> tuple[str, bool]:
         """Acknowledges up to a cursor: the cursor that stands now, and whether it is a kept answer.
@@ -143,18 +152,18 @@ class Feed:
         """Removes a group. Refused: not_found."""
         await self.groups.remove(op, hall, name)
 
-    async def _read(self, hall: str, name: str, shard: Shard, most: int) -> Batch:
+    async def _read(self, hall: str, name: str, shard: Shard, most: int, kinds: Collection[str] | None = None) -> Batch:
         group = await self.groups.get(hall, name)
-        wanted = _wanted(hall, shard)
+        own = wanted(hall, shard, kinds)
         acked, begin = group.stand(shard.of, shard.k)
-        spans = await self._spans(hall, begin, bool(hall) or shard.of > 1)
+        spans = await self._spans(hall, begin, bool(hall) or shard.of > 1 or kinds is not None)
         left = most
         while left and (active := [span for span in spans if span.more]):
             shares = [left // len(active) + (i < left % len(active)) for i in range(len(active))]
             asked = [(span, share) for span, share in zip(active, shares, strict=True) if share]
             reads = (self._store.read_events(s.partition, s.read.id, s.count(share)) for s, share in asked)
             for (span, share), entries in zip(asked, await asyncio.gather(*reads), strict=True):
-                span.take(entries, span.count(share), share, wanted)
+                span.take(entries, span.count(share), share, own)
             left = most - sum(len(span.found) for span in spans)
         await self._note_passed(group, hall, name, shard, spans)
         found = [one for span in spans for one in span.found]
@@ -201,8 +210,14 @@ def _cursor(group: Group, shard: Shard) -> str:
     return Cursor(group.id, *shard, flat(group.stand(shard.of, shard.k)[0])).text()
 
 
-def _wanted(hall: str, shard: Shard) -> Wanted:
-    def wanted(event: Event) -> bool:
-        return (not hall or event.hall == hall) and shard.has(event.hall, event.ticket, event.window)
+def wanted(hall: str, shard: Shard = WHOLE, kinds: Collection[str] | None = None) -> Wanted:
+    """Whether an event is of a hall ("" = of any), of a part, and of one of the kinds (None = of any)."""
 
-    return wanted
+    def is_wanted(event: Event) -> bool:
+        return (
+            (not hall or event.hall == hall)
+            and (kinds is None or event.kind in kinds)
+            and shard.has(event.hall, event.ticket, event.window)
+        )
+
+    return is_wanted
