@@ -16,10 +16,14 @@ _TOKEN = re.compile(r"qs_([a-z0-9-]{1,64})_([A-Za-z0-9_-]{32})")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-def _mac(key: bytes, text: str, size: int) -> str:
+def _raw_mac(key: bytes, text: str, size: int) -> bytes:
     # Keyed BLAKE2 is a MAC by itself (RFC 7693). HMAC over SHA-256 takes five times as long, and each ticket needs one.
-    found = hashlib.blake2b(text.encode(), key=key, digest_size=size).digest()
-    return binascii.b2a_base64(found, newline=False).translate(_URL_SAFE, b"=").decode()
+    return hashlib.blake2b(text.encode(), key=key, digest_size=size).digest()
+
+
+def _mac(key: bytes, text: str, size: int) -> str:
+    found = binascii.b2a_base64(_raw_mac(key, text, size), newline=False)
+    return found.translate(_URL_SAFE, b"=").decode()
 
 
 def digest(text: str) -> str:
@@ -59,3 +63,9 @@ def pairing_code(key: bytes, pairing_id: str) -> str:
 def person_hash(key: bytes, hall: str, person: str) -> str:
     """What is kept of a person's opaque id: a keyed digest, other in every hall. "" stays ""."""
     return _mac(key, f"person:{hall}:{person}", 18) if person else ""
+
+
+def webhook_secret(key: bytes, hook: str, version: int) -> str:
+    """A webhook's secret as its receiver keeps it: `whsec_` and 32 bytes in base64 (standardwebhooks.com)."""
+    found = binascii.b2a_base64(_raw_mac(key, f"webhook:{hook}:{version}", 32), newline=False)
+    return "whsec_" + found.decode()

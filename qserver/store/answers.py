@@ -166,3 +166,103 @@ class PairingRecord(msgspec.Struct, array_like=True, frozen=True):
     window: str
     name: str
     expires_ms: int
+
+
+class HookRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A webhook as stored: what it is, whose turn it is to send, how it goes. Its secrets are derived, never stored.
+
+    The field order is the order in Redis; append only. Instants are ms since the Unix epoch, 0 = never.
+    """
+
+    id: str
+    hall: str  # "" = all
+    url: str
+    kinds: list[str]
+    name: str
+    created_ms: int
+    secret: int  # which of its secrets is the present one, from 1
+    previous_until_ms: int  # until when the one before it signs too
+    disabled_ms: int
+    why: str  # why it is disabled
+    lease: str  # the process that sends
+    lease_until_ms: int
+    failures: int  # in a row
+    rest_until_ms: int  # until when the receiver asked to be left alone
+    tried_ms: int
+    letters: int  # the last letter's number
+    waiting: int  # letters to be tried again
+    dead: int  # letters kept that are tried no more
+    sent: int  # ever
+    failed: int  # attempts, ever
+    died: int  # letters, ever
+    dropped: int  # dead letters that made room for later ones, ever
+    sent_ms: int
+    failed_ms: int
+    error: str  # the last one
+
+
+class LetterRecord(msgspec.Struct, array_like=True, frozen=True):
+    """An event that could not be delivered, kept as it was to be sent. Instants are ms since the Unix epoch."""
+
+    n: int
+    id: str  # the event's
+    kind: str
+    body: str
+    at_ms: int  # when it happened
+    attempts: int
+    due_ms: int  # of the next attempt; 0 = dead
+    tried_ms: int  # 0 = never
+    error: str  # the last one
+    dead_ms: int  # 0 = it is to be tried again
+
+
+class Taken(NamedTuple):
+    """A webhook whose turn it may be. `ours`: nobody else sends for it until the lease ends.
+
+    `letters`: those that are due, or else the one that is due next; `now_ms` by the data server's clock.
+    """
+
+    hook: HookRecord
+    now_ms: int
+    ours: bool
+    letters: list[LetterRecord]
+
+
+class Tried(msgspec.Struct, array_like=True, frozen=True):
+    """What became of a letter. `delay_ms`: until the next attempt; -1 = it is dead, -2 = it was delivered."""
+
+    n: int
+    delay_ms: int
+    error: str
+
+
+class Failed(msgspec.Struct, array_like=True, frozen=True):
+    """An event of the feed that was not delivered and becomes a letter. `delay_ms`: -1 = a dead one at once."""
+
+    id: str
+    kind: str
+    body: str
+    at_ms: int
+    attempts: int
+    delay_ms: int
+    error: str
+
+
+class Settlement(msgspec.Struct, array_like=True, frozen=True):
+    """What became of everything of one round. `group`, `positions`: up to where the feed was read, "" = not at all.
+
+    `failures` in a row now; `back`: it answers again, so all letters are due; `rest_ms`: how long it wants to be left
+    alone, 0 = not; `gone`: it wants no more at all.
+    """
+
+    letters: list[Tried]
+    events: list[Failed]
+    group: str
+    positions: list[int]
+    sent: int
+    failed: int
+    failures: int
+    back: bool
+    rest_ms: int
+    gone: bool
+    error: str

@@ -24,6 +24,8 @@ from .topology import Topology
 CONTROL = -1
 """Stands for the control partition where a partition's number is asked for."""
 
+_HOOK = "webhook:"
+"""Stands before a webhook's id where a hall's is asked for."""
 _NOT_NOW = frozenset({"OOM", "MISCONF", "LOADING", "READONLY", "CLUSTERDOWN", "NOREPLICAS", "MASTERDOWN", "BUSY"})
 _unpack = msgspec.msgpack.decode
 
@@ -105,9 +107,17 @@ class Gate:
     async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
         return await self._batches.add("", function, (op.key, op.body, op.actor, *args))
 
+    async def _of_hook(self, hook: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
+        return await self._batches.add(_HOOK + hook, function, (op.key, op.body, op.actor, hook, *args))
+
     async def _batch(self, hall: str, words: list[bytes | str]) -> list[Any]:
-        """Gives a hall's (or with "" the control partition's) commands; their answers and flags in turn."""
-        if hall:
+        """Gives a hall's (or a webhook's, or with "" the control partition's) commands; their answers and flags in
+        turn."""
+        if hall.startswith(_HOOK):
+            tag, head = self._heads.get((hall, "hook")) or self._head(
+                hall, "hook", "FCALL", keys.CONTROL_TAG, keys.hook_keys(hall.removeprefix(_HOOK))
+            )
+        elif hall:
             tag, head = self._hall(hall, "commands")
         else:
             tag, head = self._heads.get(("", "control")) or self._head(

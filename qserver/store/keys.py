@@ -14,6 +14,10 @@
       ..:c           list    the last calls, newest first
 
     q:{ctl}:...      the control partition: tokens, pairings, feed groups, its own stream
+    q:{ctl}:hooks    hash    webhooks by id
+    q:{ctl}:hook:ID:l   hash  a webhook's letters by number
+      ..:w   zset    those to be tried again, by instant
+      ..:d   zset    those that are dead, by number
 
 Hash tags are searched for so that P partitions fall evenly over the 16384 slots: `{p0}`, `{p1}`.. do not spread.
 """
@@ -71,6 +75,18 @@ def control_keys() -> tuple[str, ...]:
     """All keys of the control partition: the shared six, then tokens, token ids, pairings, groups, settings."""
     base = f"q:{{{CONTROL_TAG}}}"
     return (*shared(CONTROL_TAG), *(f"{base}:{name}" for name in ("tokens", "ids", "pairings", "groups", "settings")))
+
+
+@cache
+def hook_keys(hook: str) -> tuple[str, ...]:
+    """All keys of a webhook's functions: those of the control partition, then webhooks, letters, waiting, dead."""
+    base = f"q:{{{CONTROL_TAG}}}:hook"
+    return (*control_keys(), hooks(), *(f"{base}:{hook}:{name}" for name in "lwd"))
+
+
+def hooks() -> str:
+    """The hash of all webhooks."""
+    return f"q:{{{CONTROL_TAG}}}:hooks"
 
 
 def stream(tag: str) -> str:

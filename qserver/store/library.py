@@ -17,13 +17,15 @@ import msgspec
 
 from qserver.domain import lifecycle, reviews
 
-from . import records
+from . import answers, records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
-    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "control", "groups", "batch",
+    "clock", "dates", "prelude", "emit", "order", "signals", "reviews", "cases", "moves", "tickets", "windows", "calls",
+    "ratings", "defaults", "time", "hall", "reads", "control", "groups", "hooks", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
+CLOSED = frozenset({"time", "hall", "reads", "control", "hooks", "batch"})
+"""Chapters that give nothing to later ones. Their locals are their own: the whole text has room for 200."""
 
 
 FIELDS: dict[str, type[msgspec.Struct]] = {
@@ -32,11 +34,12 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
     "W": records.WindowRecord,
     "R": records.ReviewRecord,
     "P": records.CaseRecord,
-    "D": records.DayRecord,
     "C": records.Counters,
+    "H": answers.HookRecord,
+    "N": answers.LetterRecord,
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
-_FIELD = re.compile(r"\b([TLWRPCD])\.([a-z_]+)")
+_FIELD = re.compile(r"\b([TLWRPCHN])\.([a-z_]+)")
 
 
 def numbered(chapter: str) -> str:
@@ -98,6 +101,7 @@ class Library:
     def __init__(self, clock: str | None = None) -> None:
         folder = resources.files("qserver.store") / "lua"
         chapters = [numbered((folder / f"{name}.lua").read_text(encoding="utf-8")) for name in CHAPTERS]
+        chapters = [f"do\n{text}end" if name in CLOSED else text for name, text in zip(CHAPTERS, chapters, strict=True)]
         if clock is not None:
             chapters[0] = clock
         self._body = "\n".join((tables(), *chapters))

@@ -37,7 +37,7 @@ from .answers import (
 )
 from .control import ControlStore
 from .gate import by_pairs
-from .ledger import LedgerStore
+from .hooks import HookStore
 from .reviews import ReviewStore, cursor
 from .streams import Streams
 from .windows import WindowStore
@@ -61,7 +61,7 @@ class _Kept(NamedTuple):
     configured: Configured
 
 
-class Store(WindowStore, ReviewStore, LedgerStore, ControlStore, Streams):
+class Store(WindowStore, ReviewStore, ControlStore, HookStore, Streams):
     """All halls on one topology. `start` it once; every method may then be called by many at a time."""
 
     _halls: dict[str, _Kept]
@@ -225,7 +225,12 @@ class Store(WindowStore, ReviewStore, LedgerStore, ControlStore, Streams):
 
     async def day_tickets(self, hall: str, day: str = "") -> list[public.Ticket]:
         """All tickets kept of a business day ("" = today's)."""
-        return [one.ticket async for page in self.kept_tickets(hall, day) for one in page]
+        found: list[public.Ticket] = []
+        after: str | None = ""
+        while after is not None:
+            page, after = await self.tickets(hall, limit=1000, after=after, day=day)
+            found += page
+        return found
 
     async def queues(self, hall: str) -> list[public.Queue]:
         """What may be known of each service before taking a ticket."""

@@ -92,3 +92,4 @@ end
 
 redis.register_function(PREFIX .. 'commands', function(keys, argv) return batch(keys, argv, HALL, HANDLERS) end)
 redis.register_function(PREFIX .. 'control', function(keys, argv) return batch(keys, argv, SETTINGS, CONTROLS) end)
+redis.register_function(PREFIX .. 'hook', function(keys, argv) return batch(keys, argv, SETTINGS, HOOK_CONTROLS) end)

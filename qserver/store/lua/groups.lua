@@ -45,16 +45,25 @@ local function laid_out(floor, count)
   return shards
 end
 
+local function groups_full(ctx)
+  if call('HLEN', ctx.keys[GROUPS]) >= GROUPS_MAX then
+    return refuse('validation', 'detail', 'there are too many groups')
+  end
+end
+
+local function put_group(ctx, name, id, hall, positions)
+  local group = {id, hall, ctx.now, 0, laid_out(positions, 1)}
+  call('HSET', ctx.keys[GROUPS], name, pack(group))
+  return group
+end
+
 -- argv: name, id of the group if it is new, hall or '', packed positions. One that stands stays where it is.
 control('group_put', function(ctx, argv)
   local stands = call('HGET', ctx.keys[GROUPS], argv[4])
   if stands then return {1, unpack_(stands), false} end
-  if call('HLEN', ctx.keys[GROUPS]) >= GROUPS_MAX then
-    return refuse('validation', 'detail', 'there are too many groups')
-  end
-  local group = {argv[5], argv[6], ctx.now, 0, laid_out(unpack_(argv[7]), 1)}
-  call('HSET', ctx.keys[GROUPS], argv[4], pack(group))
-  return {1, group, true}
+  local full = groups_full(ctx)
+  if full then return full end
+  return {1, put_group(ctx, argv[4], argv[5], argv[6], unpack_(argv[7])), true}
 end)
 
 -- argv: name, id of the group, number of shards, shard, packed positions, 'ack' or 'pass'. Positions only rise.

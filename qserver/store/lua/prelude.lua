@@ -98,7 +98,8 @@ local function read_head(ctx, head)
   end
 end
 
-local HANDLERS, CONTROLS = {}, {} -- command -> {handler, wants, fresh}: of a hall, of the control partition
+local HANDLERS, CONTROLS, HOOK_CONTROLS = {}, {}, {} -- command -> {handler, wants, fresh}: of a hall, of the control
+-- partition, of a webhook there
 
 -- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
 -- does not exist yet (only its definition may be given then).
