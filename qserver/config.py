@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from qserver.domain.errors import QserverError
+from qserver.hooks.targets import Reach
 from qserver.store import address
 
 from . import mistakes
@@ -52,11 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=1024, description="hash tags the halls are spread over; fixed when a data server is first used"),
     ] = 16
     data_dir: Annotated[
-        str,
-        Meta(
-            description="directory of the embedded data server and of the archive; empty means "
-            "`$XDG_DATA_HOME/qserver`, and with `redis_url` no archive"
-        ),
+        str, Meta(description="the embedded data server's directory; empty means `$XDG_DATA_HOME/qserver`")
     ] = ""
     halls: Annotated[
         list[str], Meta(description="hall files applied at start; in the environment separated by `:`")
@@ -75,6 +72,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     requests_in_flight: Annotated[
         int, Meta(ge=16, description="requests worked on at one time, per process; more are told to come again (503)")
     ] = 1024
+    webhook_targets: Annotated[
+        Reach,
+        Meta(
+            description="addresses webhooks may go to: `public`; `lan` for private ones too; "
+            "`any` for this machine's own and link-local ones too"
+        ),
+    ] = "public"
     log_format: Annotated[Literal["text", "json"], Meta(description="one line each: for people or for machines")] = (
         "text"
     )
@@ -89,11 +93,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def directory(self) -> Path:
         """The data directory."""
         return data_directory(self.data_dir)
-
-    @property
-    def archive(self) -> Path | None:
-        """Where days gone by are archived; None: with a data server of one's own and no directory named, nowhere."""
-        return self.directory / "archive" if self.data_dir or not self.redis_url else None
 
 
 class ConfigError(QserverError):

@@ -10,9 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
-from qserver.archive.reports import Reports
-from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
+from qserver.hooks.hooks import Hooks
 from qserver.store.store import Store
 
 from . import (
@@ -31,6 +30,7 @@ from . import (
     runner,
     tickets,
     tokens,
+    webhooks,
     windows,
     workdays,
 )
@@ -44,7 +44,7 @@ WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 _MODULES: Final = (
-    halls, tokens, tickets, links, windows, ratings, reviews, cases, workdays, reports, boards, events, docs,
+    halls, tokens, tickets, links, windows, ratings, reviews, cases, workdays, reports, boards, events, webhooks, docs,
 )  # fmt: skip
 
 
@@ -57,22 +57,23 @@ def application(
     store: Store,
     authenticator: Authenticator,
     *,
-    archive: Shelf | None = None,
     limits: Limits | None = None,
     websocket: WebSocket | None = None,
     pages: Iterable[web.RouteDef] = (),
     metrics: Sequence[Provider] = (),
     access_log: AccessLog | None = None,
     draining: Callable[[], bool] = lambda: False,
+    hooks: Hooks | None = None,
 ) -> web.Application:
-    """The application; store and authenticator are started by whoever made them.
+    """The application; store, authenticator and webhooks are started by whoever made them.
 
-    `archive`: where days are that have left the store; `draining`: whether this process is about to end, for /readyz.
-    Raises LookupError when a route does not stand in the role table, ValueError when two routes are one.
+    `draining`: whether this process is about to end, for /readyz. Without `hooks` others deliver; webhooks are only
+    made and tested here. Raises LookupError when a route does not stand in the role table, ValueError when two routes
+    are one.
     """
     app = web.Application(handler_args=runner.OPTIONS)
     feed = events.attach(app, store)
-    app[reports.REPORTS] = Reports(store, archive)
+    webhooks.attach(app, store, hooks)
     own = health.Health(store, (runner.BROKEN.metrics, *metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())
     frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)

@@ -105,6 +105,25 @@ _HALL: Final[dict[str, Any]] = {
     "windows": [{"id": "w3", "name": "3 号窗口", "services": ["id-card"]}],
     "priorities": [{"id": "elder", "name": "老年人", "boost_s": 900}],
 }
+_WEBHOOK: Final[dict[str, Any]] = {
+    "id": "9c41d07e55ab",
+    "url": "https://oa.example/qserver",
+    "kinds": ["review.opened", "overtime.*"],
+    "hall": "demo",
+    "name": "督办系统",
+    "created_ms": 1795310000000,
+    "state": "active",
+    "reason": None,
+    "previous_secret_until_ms": None,
+    "waiting": 0,
+    "dead": 0,
+    "dropped": 0,
+    "sent": 0,
+    "failed": 0,
+    "sent_ms": None,
+    "failed_ms": None,
+    "error": None,
+}
 _REASON: Final[dict[str, Any]] = {"reason": "午休"}
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
@@ -115,6 +134,14 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/pair": {"code": "5f0c2a9be1d4.Zk3v0bq8mJ1hY2xTq9wLr7aE"},
     "PUT /api/v1/events/{group}": {"from": "start"},
     "POST /api/v1/events/{group}/ack": {"cursor": "MTc5NTMxMDU4ODAwMC0w"},
+    "POST /api/v1/webhooks": {
+        "url": "https://oa.example/qserver",
+        "kinds": ["review.opened", "overtime.*"],
+        "hall": "demo",
+        "name": "督办系统",
+    },
+    "POST /api/v1/webhooks/{id}/rotate": {"overlap_ms": 3600000},
+    "POST /api/v1/webhooks/{id}/redeliver": {"letters": [17]},
     f"POST {H}/tickets": {"service": "id-card", "priority": "elder"},
     f"POST {H}/tickets/{{no}}/reprioritise": {"priority": "elder", "reason": "行动不便"},
     f"POST {H}/services/{{service}}/suspend": {"reason": "系统维护"},
@@ -167,6 +194,40 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "revoked_ms": None,
         "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
     },
+    "POST /api/v1/webhooks": _WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
+    "GET /api/v1/webhooks": {"webhooks": [_WEBHOOK]},
+    "POST /api/v1/webhooks/{id}/test": {
+        "delivered": False,
+        "id": "demo:9c41d07e55ab:webhook.test:77b0e2c9",
+        "status": 503,
+        "error": "answered 503",
+        "took_ms": 41,
+    },
+    "GET /api/v1/webhooks/{id}/dead": {
+        "letters": [
+            {
+                "letter": 17,
+                "event": {
+                    "specversion": "1.0",
+                    "id": "demo:2026-11-22:A001:1:ticket.called:2",
+                    "source": "/halls/demo",
+                    "type": "qserver.ticket.called",
+                    "time": "2026-11-22T01:30:00.000Z",
+                    "subject": "20261122-A001",
+                    "sequence": "41",
+                    "partitionkey": "demo",
+                    "datacontenttype": "application/json",
+                    "data": {"at_ms": 1795311000000, "hall": "demo", "ticket": "20261122-A001", "window": "w3"},
+                },
+                "attempts": 10,
+                "tried_ms": 1795583110000,
+                "dead_ms": 1795583110000,
+                "error": "no answer in time",
+            }
+        ],
+        "next": None,
+    },
+    "POST /api/v1/webhooks/{id}/redeliver": {"letters": 1},
     f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
     f"POST {_R}/assign": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
     f"GET {_R}": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},

@@ -10,15 +10,15 @@ import hashlib
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.streams import StreamReader
 
 from qserver.domain.errors import Refusal
 from qserver.store.answers import Op
 
-from .asked import Asked
 from .routing import Empty
 
 BODY_WAIT_S: Final = 30.0
@@ -56,17 +56,18 @@ def part(name: str, text: str) -> str:
     return text
 
 
-async def body(request: Asked, bound: int) -> bytes:
+async def body(request: web.Request, bound: int) -> bytes:
     """The request's body. Raises TooLarge, Refusal (unsupported_media_type, validation)."""
-    content = request.content
-    if isinstance(content, bytes):  # nearly always: it came whole
-        if len(content) > bound:
-            raise TooLarge(bound)
-        return content
-    coding = request.headers.get("content-encoding")
+    content: StreamReader = request.content
+    coding = request.headers.get(hdrs.CONTENT_ENCODING)
     if coding is not None and coding.lower() != "identity":
         raise Refusal("unsupported_media_type", "bodies are not taken compressed")
-    if int(request.headers.get("content-length", 0)) > bound:
+    if content.is_eof():  # nearly always: a small body came with its head
+        found = content.read_nowait(-1)
+        if len(found) > bound:
+            raise TooLarge(bound)
+        return found
+    if (length := request.content_length) is not None and length > bound:
         raise TooLarge(bound)
     found = b""
     try:
@@ -82,9 +83,9 @@ async def body(request: Asked, bound: int) -> bytes:
     return found
 
 
-def idempotency_key(request: Asked) -> str:
+def idempotency_key(request: web.Request) -> str:
     """The request's key, "" without. Refused: validation."""
-    key = request.headers.get("idempotency-key")
+    key = request.headers.get("Idempotency-Key")
     if key is None:
         return ""
     if _KEY.fullmatch(key) is None:
@@ -92,9 +93,9 @@ def idempotency_key(request: Asked) -> str:
     return key
 
 
-def operation(actor: str, request: Asked, key: str, content: bytes) -> Op:
+def operation(actor: str, request: web.Request, key: str, content: bytes) -> Op:
     """Who asks, and the names under which the answer is kept: by token, method, path and key, for these bytes."""
-    scope = "\0".join((actor, request.method, request.path, key))
+    scope = "\0".join((actor, request.method, request.rel_url.raw_path, key))
     return Op(
         actor,
         hashlib.sha256(scope.encode("utf-8", "surrogateescape")).digest(),
@@ -102,9 +103,9 @@ def operation(actor: str, request: Asked, key: str, content: bytes) -> Op:
     )
 
 
-def check_type(request: Asked) -> None:
+def check_type(request: web.Request) -> None:
     """Refused (unsupported_media_type) unless the body says it is JSON."""
-    given = request.headers.get("content-type", "")
+    given = request.headers.get(hdrs.CONTENT_TYPE, "")
     if given == "application/json":
         return
     kind, _, options = given.partition(";")
@@ -134,17 +135,17 @@ def decoder(kind: Any) -> Decoder:
     return read
 
 
-def query_reader(kind: Any) -> Callable[[Asked], Any]:
+def query_reader(kind: Any) -> Callable[[web.Request], Any]:
     """How a query string of this type is read; without a type there may be none."""
     if kind is not None:
         _must_forbid_unknown(kind)
 
-    def read(request: Asked) -> Any:
+    def read(request: web.Request) -> Any:
         if kind is None:
-            if request.query:
+            if request.rel_url.raw_query_string:
                 raise Refusal("validation", "this route takes no query string")
             return None
-        given = parse_qsl(request.query, keep_blank_values=True)
+        given = request.query
         pairs = dict(given)
         if len(pairs) != len(given):
             raise Refusal("validation", "a name stands twice in the query string")

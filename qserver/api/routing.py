@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aiohttp import web
 
 from qserver.auth.principal import Principal
 from qserver.store.answers import Op
@@ -28,8 +29,6 @@ from qserver.store.answers import Op
 if TYPE_CHECKING:
     from qserver.auth.authenticator import Authenticator
     from qserver.store.store import Store
-
-    from .asked import Asked
 
 H = "/api/v1/halls/{hall}"
 """Where everything of one hall lives."""
@@ -92,7 +91,7 @@ class Call:
         body: Any,
         query: Any,
         op: Op,
-        request: Asked,
+        request: web.Request,
     ) -> None:
         self.store = store
         self.auth = auth

@@ -117,6 +117,15 @@ ACCESS: dict[str, Access] = {
     "GET /api/v1/events/{group}": _by("analytics"),
     "POST /api/v1/events/{group}/ack": _by("analytics"),
     "DELETE /api/v1/events/{group}": _by("analytics"),
+    # Notices to other systems 事件通知: an admin decides what leaves the house
+    "POST /api/v1/webhooks": _by(""),
+    "GET /api/v1/webhooks": _by(""),
+    "DELETE /api/v1/webhooks/{id}": _by(""),
+    "POST /api/v1/webhooks/{id}/rotate": _by(""),
+    "POST /api/v1/webhooks/{id}/enable": _by(""),
+    "POST /api/v1/webhooks/{id}/test": _by(""),
+    "GET /api/v1/webhooks/{id}/dead": _by(""),
+    "POST /api/v1/webhooks/{id}/redeliver": _by(""),
     # Open to all
     "GET /livez": Access(OPEN),
     "GET /readyz": Access(OPEN),

@@ -62,7 +62,6 @@ MAY: dict[str, str] = {
     f"POST {HALL}/reviews/none/exclude": "assessor",
     f"GET {HALL}/cases/c1": "clerk supervisor",
     f"POST {HALL}/cases/c1/complete": "clerk supervisor",
-    f"GET {HALL}/workdays/2026-11": EVERY,
     f"GET {HALL}/board": EVERY,
     f"GET {HALL}/stats": "supervisor assessor",
     f"GET {HALL}/reports/day/2026-11-24": "supervisor assessor",
@@ -71,6 +70,11 @@ MAY: dict[str, str] = {
     "GET /api/v1/events/g1": "analytics",
     "POST /api/v1/events/g1/ack": "analytics",
     "DELETE /api/v1/events/g1": "analytics",
+    "POST /api/v1/webhooks": "",
+    "GET /api/v1/webhooks": "",
+    "DELETE /api/v1/webhooks/none": "",
+    **{f"POST /api/v1/webhooks/none/{one}": "" for one in ("rotate", "enable", "test", "redeliver")},
+    "GET /api/v1/webhooks/none/dead": "",
 }
 
 
