@@ -25,7 +25,7 @@ $("#hall").replaceChildren(both(hall.name, hall.name_en));
 
 // The hall looked at last, or the first there is; another one begins the page anew.
 async function choose() {
-  const { halls } = await untilAnswered(() => api.get("/api/v1/halls"));
+  const halls = await untilThere();
   const before = sessionStorage.getItem(CHOSEN);
   const chosen = halls.find((one) => one.id === before) ?? halls[0];
   show($("#halls"), halls.length > 1);
@@ -38,14 +38,16 @@ async function choose() {
   return chosen.id;
 }
 
-async function untilAnswered(ask) {
+async function untilThere() {
   for (;;) {
     try {
-      return await ask();
+      const { halls } = await api.get("/api/v1/halls");
+      if (halls.length) return halls;
+      $("#review-list").replaceChildren(label("no_hall"));
     } catch {
       linked({ live: false, since: clock.now() });
-      await api.wait(1000);
     }
+    await api.wait(2000);
   }
 }
 

@@ -18,12 +18,12 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
   const told = el("div", {});
   const form = el("form", { class: "step", novalidate: true });
   const trouble = el("p", { class: "bad card trouble", role: "alert", hidden: true });
-  const send = el("button", { type: "submit", class: "main", id: "review-send" });
+  const send = el("button", { type: "submit", class: "main", id: "review-send", title: "Ctrl+Enter" });
   const heading = el("h2", { id: "review-title", tabindex: "-1" }, id);
   const close = el("button", { type: "button", class: "quiet", onclick: () => box.close() }, label("close"));
   const again = el("button", { type: "button", class: "quiet", onclick: () => load() }, label("reload_review"));
   const box = el("dialog", { class: "review", id: "review", "aria-labelledby": "review-title" },
-    heading, trouble, el("div", { class: "sides" }, el("div", {}, facts, told), form),
+    heading, el("div", { class: "sides" }, el("div", {}, facts, told), el("div", { class: "act" }, form, trouble)),
     el("p", { class: "row end" }, again, close));
   let answer = null;
   let busy = false;
@@ -32,6 +32,7 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
   const say = (content) => {
     trouble.replaceChildren(content ?? "");
     show(trouble, content !== null);
+    if (content !== null) trouble.scrollIntoView({ block: "nearest" }); // a long history may lie between
   };
 
   async function load() {

@@ -5,6 +5,7 @@ export const REVIEW_TEXTS = {
   role_assessor: ["绩效考核方", "Assessor"],
   role_supervisor: ["值班长", "Supervisor"],
   choose_hall: ["大厅", "Hall"],
+  no_hall: ["还没有大厅", "There is no hall yet"],
 
   // lists
   handle: ["处理", "Handle"],

@@ -295,6 +295,7 @@ async def test_a_case_that_somebody_else_completed_is_shown_as_it_is(screens: Sc
         await hall.ask("POST", f"{H}/windows/w1/{command}")
     await hall.ask("POST", f"{H}/windows/w1/finish", {"outcome": "accepted", "case": "C/1 ?"})
     clerk = await screens.open("clerk", "clerk", "w1", size=(1366, 768))
+    await expect(clerk.locator("#state.idle")).to_be_visible()
     await clerk.locator("#case-number").fill("C/1 ?")
     await clerk.keyboard.press("Enter")
     await expect(clerk.locator("#case-complete")).to_be_visible()
@@ -316,6 +317,22 @@ async def test_an_assessor_of_all_halls_chooses_one(screens: Screens, hall: Hall
     await page.reload()
     await expect(page.locator("#hall")).to_contain_text("另一大厅")
     await expect(page.locator("#lost")).to_be_hidden()
+    assert screens.complaints() == EMPTY
+
+
+async def test_an_assessor_may_come_before_there_is_a_hall(screens: Screens, hall: Hall) -> None:
+    made = await hall.ask("POST", "/api/v1/pairings", {"role": "assessor"})
+    page = await screens.page()
+    asked: list[str] = []
+
+    async def none_yet(route: Route) -> None:
+        asked.append(route.request.url)
+        await (route.fulfill(json={"halls": []}) if len(asked) == 1 else route.continue_())
+
+    await page.route("**/api/v1/halls", none_yet)
+    await page.goto(f"/assessor#pair={made['code']}")
+    await expect(page.locator("#review-list select").first).to_be_visible()
+    assert len(asked) == 2
     assert screens.complaints() == EMPTY
 
 
