@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -23,7 +22,7 @@ from qserver.domain.events import Event
 from qserver.feed import cloudevents, cursor
 from qserver.feed.pull import Batch, Feed, wanted
 from qserver.feed.watch import Waiter
-from qserver.store.answers import SYSTEM, HookRecord, Op, Settlement, Taken
+from qserver.store.answers import SYSTEM, HookRecord, Settlement, Taken
 from qserver.store.hooks import group_name
 from qserver.store.store import Store
 
@@ -36,6 +35,8 @@ from .tally import Item, Tally, expired, of_letter
 LEASE_MS: Final = 15_000
 """How long nobody else takes up the work of a process that died."""
 RENEW_MS: Final = 5_000
+READ_S: Final = 60.0
+"""How often the feed is read at least, should it not have been heard that there is something in it."""
 ABREAST: Final = 4
 """Attempts of one webhook at one time."""
 _RETRY_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -76,6 +77,8 @@ class Courier:
         self._abreast = asyncio.Semaphore(ABREAST)
         self._offset_ms = 0.0  # from our monotonic clock to the data server's
         self._waiter: Waiter | None = None
+        self._heard = True  # of something in the feed that was not read yet
+        self._read_s = 0.0  # when the feed is read although nothing was heard of it
         self._ending = False
         self.busy = False
 
@@ -84,7 +87,8 @@ class Courier:
         self._ending = True
 
     def wake(self) -> None:
-        """There may be something to do that the feed does not tell of."""
+        """There may be something to do."""
+        self._heard = True
         if self._waiter is not None:
             self._waiter.woken.set()
 
@@ -106,8 +110,8 @@ class Courier:
                             tries = 0
                             if pause.deaf:
                                 await asyncio.sleep(pause.seconds)
-                            elif pause.seconds > 0:
-                                await self._waiter.wait(pause.seconds)
+                            elif pause.seconds > 0 and await self._waiter.wait(pause.seconds):
+                                self._heard = True
                         return
                 except Refusal as refusal:
                     if refusal.code == "not_found" or refusal.data.get("state") == "disabled":
@@ -117,7 +121,7 @@ class Courier:
                     log.warning("webhooks wait for the data server", extra={"error": str(error)})
                 except Exception:
                     log.exception("a webhook cannot be delivered for", extra={"webhook": self._hook.id})
-                self.busy = False
+                self.busy, self._heard = False, True
                 await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
         finally:
@@ -135,10 +139,11 @@ class Courier:
         self._meter.ours = taken.ours
         hook = taken.hook
         if not taken.ours:
+            self._heard = True
             left_ms = hook.lease_until_ms - taken.now_ms  # it may also be given back
             return Pause(min(max(100, left_ms), RENEW_MS) / 1000, deaf=True)
         plan = schedule.plan(hook, taken.letters, taken.now_ms, RENEW_MS)
-        batch = await self._pull(plan.events) if plan.events else None
+        batch = await self._pull(plan.events) if plan.events and self._has_reason_to_read() else None
         letters = [of_letter(letter) for letter in plan.letters]
         events = [of_event(event) for event in batch.events] if batch else []
         if not letters and not events:
@@ -152,6 +157,10 @@ class Courier:
             await self._let_old_ones_go(after)
         return Pause(0, deaf=False)
 
+    def _has_reason_to_read(self) -> bool:
+        """Reading for some kinds looks at all others on the way: not every few seconds for nothing."""
+        return self._heard or time.monotonic() > self._read_s
+
     async def _take(self) -> Taken:
         taken = await self._store.take_hook(SYSTEM, self._hook.id, self._process, LEASE_MS, schedule.BATCH)
         self._offset_ms = taken.now_ms - time.monotonic() * 1000
@@ -162,6 +171,7 @@ class Courier:
         hook = self._hook
         batch = await self._feed.pull_kinds(hook.hall, group_name(hook.id), chosen(hook.kinds), most)
         self._meter.lag = hook.waiting + batch.lag
+        self._heard, self._read_s = bool(batch.events), time.monotonic() + READ_S
         if batch.truncated and batch.events:
             log.error("a webhook lost events: memory was short, and it was too slow", extra={"webhook": hook.id})
         return batch
@@ -199,11 +209,10 @@ class Courier:
 
     async def _settle(self, hook: HookRecord, settlement: Settlement) -> HookRecord:
         """Puts a settlement on record, once, however long the data server is away. Refused: see `settle_hook`."""
-        op = Op(SYSTEM.actor, secrets.token_bytes(32), bytes(16))
         tries = 0
         while True:
             try:
-                return await self._store.settle_hook(op, hook.id, self._process, settlement)
+                return await self._store.settle_hook(SYSTEM, hook.id, self._process, settlement)
             except Unavailable as error:
                 log.warning("a webhook's round is not on record yet", extra={"webhook": hook.id, "error": str(error)})
                 await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])

@@ -64,6 +64,7 @@ class Tally:
     def __init__(self, hook: HookRecord) -> None:
         self.failures = hook.failures
         self.over = False
+        self._number = hook.settled + 1
         self._was_away = schedule.is_away(hook.failures)
         self._outcomes: dict[Item, Outcome] = {}
         self._sent = self._failed = self._rest_ms = 0
@@ -103,6 +104,7 @@ class Tally:
             rest_ms=self._rest_ms,
             gone=self._gone,
             error=self._error,
+            number=self._number,
         )
 
     def _delivered(self, item: Item) -> bool:
@@ -150,4 +152,7 @@ def expired(hook: HookRecord, events: Sequence[Item], now_ms: int, position: Cur
         delay = DEAD if dies else schedule.delay_ms(0, 0, random.random()) or 0
         words = "waited too long for a receiver that is away" if dies else "not tried yet"
         failed.append(Failed(item.id, item.kind, item.body, item.at_ms, 0, delay, words))
-    return Settlement([], failed, position.group, position.positions, 0, 0, hook.failures, False, 0, False, hook.error)
+    number = hook.settled + 1
+    return Settlement(
+        [], failed, position.group, position.positions, 0, 0, hook.failures, False, 0, False, hook.error, number
+    )

@@ -199,6 +199,7 @@ class HookRecord(msgspec.Struct, array_like=True, frozen=True):
     sent_ms: int
     failed_ms: int
     error: str  # the last one
+    settled: int  # the last settlement's number
 
 
 class LetterRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -251,6 +252,8 @@ class Failed(msgspec.Struct, array_like=True, frozen=True):
 class Settlement(msgspec.Struct, array_like=True, frozen=True):
     """What became of everything of one round. `group`, `positions`: up to where the feed was read, "" = not at all.
 
+    `number`: one more than that of the settlement before; the same one again changes nothing.
+
     `failures` in a row now; `back`: it answers again, so all letters are due; `rest_ms`: how long it wants to be left
     alone, 0 = not; `gone`: it wants no more at all.
     """
@@ -266,3 +269,4 @@ class Settlement(msgspec.Struct, array_like=True, frozen=True):
     rest_ms: int
     gone: bool
     error: str
+    number: int

@@ -145,7 +145,7 @@ async def test_dead_letters_are_listed_page_by_page_and_sent_again(api: Api) -> 
     await store.take_hook(SYSTEM, one["id"], "p", 1000, 1)
     events = [Failed(f"e{n}", "ticket.called", body, 1, 10, -1, "answered 500") for n in range(5)]
     await store.settle_hook(
-        SYSTEM, one["id"], "p", Settlement([], events, "", [], 0, 5, 5, False, 0, False, "answered 500")
+        SYSTEM, one["id"], "p", Settlement([], events, "", [], 0, 5, 5, False, 0, False, "answered 500", 1)
     )
     info = (await api.ask("GET", WEBHOOKS)).json["webhooks"][0]
     assert (info["state"], info["dead"], info["failed"], info["error"]) == ("away", 5, 5, "answered 500")

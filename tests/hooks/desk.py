@@ -42,6 +42,7 @@ class Desk:
 
     async def deliver(self, courier: Courier, rounds: int = 100) -> Pause:
         """Rounds until there is nothing to do now; answers how long."""
+        courier.wake()
         for _ in range(rounds):
             pause = await courier.round()
             if pause.seconds > 0:

@@ -243,10 +243,11 @@ async def test_letters_are_bounded_and_what_is_lost_is_counted(
 
     def failed(first: int, count: int) -> Settlement:
         events = [Failed(f"e{n}", "ticket.issued", "{}", 1, 1, n, "x") for n in range(first, first + count)]
-        return Settlement([], events, "", [], 0, count, 0, False, 0, False, "x")
+        return Settlement([], events, "", [], 0, count, 0, False, 0, False, "x", 1 + first // count)
 
     for first in range(0, 2500, 250):
         hook = await store.settle_hook(SYSTEM, hook.id, "p1", failed(first, 250))
+        assert await store.settle_hook(SYSTEM, hook.id, "p1", failed(first, 250)) == hook, "once"
     assert (hook.waiting, hook.dead, hook.died, hook.dropped) == (1000, 1000, 1500, 500)
     found, _ = await store.dead_letters(hook.id, limit=2000)
     assert len(found) == 1000

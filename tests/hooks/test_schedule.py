@@ -16,7 +16,7 @@ from qserver.store.answers import Failed, HookRecord, LetterRecord
 NOW = 1_795_480_000_000
 HOUR = 3_600_000
 HOOK = HookRecord(
-    "one", "", "http://x", ["*"], "", NOW, 1, 0, 0, "", "p", NOW, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ""
+    "one", "", "http://x", ["*"], "", NOW, 1, 0, 0, "", "p", NOW, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0
 )  # fmt: skip
 GOOD, BAD = Outcome(204, "", 0, 1), Outcome(500, "answered 500", 0, 1)
 

@@ -81,7 +81,7 @@ hook('create_hook', function(ctx, argv)
   if full then return full end
   local h = {
     argv[4], argv[5], argv[6], unpack_(argv[7]), argv[8], ctx.now, 1, 0, 0, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    0, '',
+    0, '', 0,
   }
   put_group(ctx, group_of(h), argv[9], h[H.hall], unpack_(argv[10]))
   save_hook(ctx, h)
@@ -201,8 +201,9 @@ hook('settle_hook', function(ctx, argv)
   local h = load_hook(ctx, argv[4])
   if not h then return no_hook() end
   if h[H.lease] ~= argv[5] then return refuse('wrong_state', 'state', 'taken') end
-  local letters, events, group_id, positions, sent, failed, failures, back, rest_ms, gone, why =
+  local letters, events, group_id, positions, sent, failed, failures, back, rest_ms, gone, why, number =
     unpack(unpack_(argv[6]))
+  if number <= h[H.settled] then return {1, h} end -- its answer was lost
   local group
   if group_id ~= '' then
     local packed = call('HGET', ctx.keys[GROUPS], group_of(h))
@@ -222,7 +223,7 @@ hook('settle_hook', function(ctx, argv)
     for _, name in ipairs(all_waiting(ctx)) do wait(ctx, h, letter(ctx, name), ctx.now) end
   end
   bound(ctx, h)
-  h[H.sent], h[H.failed], h[H.failures] = h[H.sent] + sent, h[H.failed] + failed, failures
+  h[H.sent], h[H.failed], h[H.failures], h[H.settled] = h[H.sent] + sent, h[H.failed] + failed, failures, number
   if sent + failed > 0 then
     h[H.tried_ms], h[H.rest_until_ms] = ctx.now, rest_ms > 0 and ctx.now + rest_ms or 0
   end
