@@ -15,6 +15,7 @@ import msgspec
 import qserver
 from qserver.auth.roles import ACCESS, OPEN, SECRET
 from qserver.domain.lifecycle import Role
+from qserver.feed.cloudevents import CloudEvent
 from qserver.wire import asyncapi
 
 from . import examples, problems
@@ -59,7 +60,7 @@ class Schemas:
     """The schemas of all types of some routes. Made together, because a type's name depends on who else has it."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        kinds: dict[int, Any] = {id(kind): kind for kind in (problems.Problem, Empty)}
+        kinds: dict[int, Any] = {id(kind): kind for kind in (problems.Problem, Empty, CloudEvent)}
         for route in routes:
             for kind in (route.body, route.answer, *(field.type for field in _fields(route.query))):
                 if kind is not None:
@@ -114,6 +115,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name} for name in sorted({_tag(route) for route in routes})],
         "paths": paths,
+        "webhooks": {"event": {"post": _webhook(schemas)}},
         "components": {
             "schemas": schemas.components,
             "securitySchemes": {
@@ -124,6 +126,35 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
                 }
             },
             "parameters": {"IdempotencyKey": _KEY},
+        },
+    }
+
+
+def _webhook(schemas: Schemas) -> dict[str, Any]:
+    """What a webhook's receiver gets."""
+    headers = {
+        "webhook-id": "the event's id; what came before under it is to be ignored",
+        "webhook-timestamp": "of this attempt, seconds since the Unix epoch",
+        "webhook-signature": "`v1,BASE64(HMAC-SHA256(secret, id.timestamp.body))`; two while secrets change",
+    }
+    return {
+        "operationId": "webhook_event",
+        "tags": ["webhooks"],
+        "summary": "An event of a kind that was chosen 事件通知",
+        "description": "Signed after the Standard Webhooks specification 1.0.0, delivered at least once.",
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "description": meaning, "schema": {"type": "string"}}
+            for name, meaning in headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/cloudevents+json": {"schema": schemas.of(CloudEvent)}},
+        },
+        "responses": {
+            "2XX": {"description": "taken"},
+            "410": {"description": "no more, ever: the webhook is disabled"},
+            "default": {"description": "tried again, not before `Retry-After` if there is one"},
         },
     }
 

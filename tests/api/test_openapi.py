@@ -121,6 +121,15 @@ async def test_every_code_stands_at_its_status(document: dict[str, Any]) -> None
     assert seen >= set(problems.STATUS) - {"method_not_allowed"}
 
 
+async def test_what_receivers_of_webhooks_get_stands_in_it(document: dict[str, Any]) -> None:
+    operation = document["webhooks"]["event"]["post"]
+    names = {one["name"] for one in operation["parameters"]}
+    assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    schema = _resolved(document, operation["requestBody"]["content"]["application/cloudevents+json"]["schema"])
+    assert {"id", "type", "sequence", "data"} <= set(schema["properties"])
+    assert operation["operationId"] not in {one["operationId"] for one in operations(document).values()}
+
+
 async def test_commands_take_a_key_and_readings_do_not(document: dict[str, Any]) -> None:
     for key, operation in operations(document).items():
         named = any(_resolved(document, one)["name"] == "Idempotency-Key" for one in operation["parameters"])
