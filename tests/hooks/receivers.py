@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -55,7 +56,8 @@ def answering(status: int, **headers: str) -> Answer:
 class Receiver:
     """A receiver; `answer` may be set at any time, `came` is what came so far, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: str) -> None:
+        self._base = base
         self.answer: Answer = taken
         self.came: list[Came] = []
         self.port = 0
@@ -65,7 +67,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """Where it is reached."""
-        return f"http://127.0.0.1:{self.port}/hook"
+        return f"{self._base}:{self.port}/hook"
 
     @property
     def ids(self) -> list[str]:
@@ -89,15 +91,15 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
+async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver for as long as the block runs."""
-    receiver = Receiver()
+    receiver = Receiver("https://localhost" if tls else "http://127.0.0.1")
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", receiver.handle)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         receiver.port = runner.addresses[0][1]
         yield receiver

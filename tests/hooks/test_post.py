@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from aiohttp import web
 from qserver.hooks.post import Post
 from qserver.hooks.tally import Outcome
 from tests.hooks.receivers import Came, Receiver, answering, receiving
+from tests.proxies import server_tls
 from tests.servers import free_port
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -176,3 +180,20 @@ async def test_a_name_that_leads_elsewhere_by_now_is_judged_by_where_it_leads(
     post = Post("any")
     assert not (await send(post, f"http://oa.example:{receiver.port}/")).error
     await post.close()
+
+
+async def test_only_a_certificate_that_is_trusted_is_sent_to(post: Post, tmp_path: Path) -> None:
+    context, cert = server_tls(tmp_path)
+    async with receiving(tls=context) as receiver:
+        assert (await send(post, receiver.url)).error == "the certificate is not trusted"
+        assert (await send(post, receiver.url.replace("https", "http"))).error
+        assert receiver.came == []
+        script = (
+            "import asyncio, sys; from qserver.hooks.post import Post\n"
+            "print(asyncio.run(Post('any').send(sys.argv[1], {}, b'{}', 0)).status)"
+        )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, receiver.url, env=os.environ | {"SSL_CERT_FILE": str(cert)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert (await process.communicate())[0] == b"204\n"
