@@ -21,8 +21,10 @@ _review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _case = msgspec.msgpack.Decoder(records.CaseRecord)
 _reviewed = msgspec.msgpack.Decoder(tuple[int, records.ReviewRecord])
 _completed = msgspec.msgpack.Decoder(tuple[int, records.CaseRecord])
-_listed = msgspec.msgpack.Decoder(tuple[int, int, bool])
+_listed = msgspec.msgpack.Decoder(tuple[int, int, bool, int])
 _REVIEW_ID: Final = re.compile(r"r\d{6,15}")
+_CALLS: Final = 20
+"""A page of reviews is looked for in so many calls at most, 1000 reviews each."""
 _EVALUATION: Final = 11  # of a hall's keys: reviews and cases by id
 
 
@@ -35,13 +37,21 @@ class ReviewStore(Gate):
     ) -> tuple[list[public.Review], str | None]:  # fmt: skip
         """Reviews in order of opening, or the `latest` first, and where to go on (None at the end).
 
-        `pending`: only those whose follow-up has not ended; however many ended before, this stays quick.
-        Refused: validation (`after`).
+        `pending`: only those whose follow-up has not ended. A long past is looked through in short calls, so that the
+        hall goes on meanwhile; after so many a page ends, however short it is. Refused: validation (`after`).
         """
         wanted = (state, source, window, "1" if pending else "", "1" if latest else "")
-        packed, found = await self._read(hall, "list_reviews", cursor(after), limit, *wanted)
-        _, last, more = _listed.decode(packed)
-        return [records.review(_review.decode(one)) for one in found], str(last) if more else None
+        after, left, found = cursor(after), "", list[public.Review]()
+        for _ in range(_CALLS):
+            packed, some = await self._read(hall, "list_reviews", after, limit - len(found), *wanted, left)
+            _, last, more, to_meet = _listed.decode(packed)
+            found += [records.review(_review.decode(one)) for one in some]
+            after, left = str(last), str(to_meet)
+            if not more:
+                return found, None
+            if len(found) == limit:
+                break
+        return found, after
 
     async def review(self, hall: str, review: str) -> public.Review:
         """A review by its id. Refused: not_found."""

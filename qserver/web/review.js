@@ -41,6 +41,7 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
       say(kept.press ? label("step_unsure") : null);
     } catch (error) {
       say(explain(error));
+      if (error.code === "unauthorized") box.close(); // the page says what to do; what was typed is kept
     }
   }
 
@@ -158,6 +159,7 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
       changed();
     } else {
       say(explain(error));
+      if (error.code === "unauthorized") box.close();
     }
     if (!box.open) toast(explain(error), "bad");
   }

@@ -198,6 +198,26 @@ async def test_a_closed_dialog_keeps_what_was_typed(screens: Screens, hall: Hall
     assert (await review_of(hall, review))["state"] == "open"
 
 
+async def test_a_token_that_ends_in_the_middle_of_a_step_loses_no_word(screens: Screens, hall: Hall) -> None:
+    review = await complaint(hall)
+    page = await screens.open("supervisor", "supervisor")
+    await open_row(page, review)
+    await page.locator("#review [name=to]").fill("li")
+    for one in (await hall.ask("GET", "/api/v1/tokens"))["tokens"]:
+        if one["role"] == "supervisor" and one["revoked_ms"] is None:
+            await hall.ask("DELETE", f"/api/v1/tokens/{one['id']}")
+    await page.keyboard.press("Control+Enter")
+    await expect(page.locator("#denied")).to_be_visible()
+    await expect(page.locator("#review")).to_have_count(0)
+    await page.goto(f"/supervisor?hall=h1#pair={await hall.code('supervisor')}")
+    await page.reload()
+    await open_row(page, review)
+    await expect(page.locator("#review [name=to]")).to_have_value("li")
+    await page.locator("#review-send").click()
+    await state(page, "已分派")
+    assert screens.complaints(network=True) == EMPTY
+
+
 async def test_the_focus_stays_on_its_row_whatever_is_painted_anew(screens: Screens, hall: Hall) -> None:
     review = await complaint(hall)
     page = await screens.open("supervisor", "supervisor")

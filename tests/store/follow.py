@@ -47,7 +47,7 @@ async def complaint(store: TimedStore, window: str = "w1") -> str:
         Op("pad-1"), H, window, [RatingItem("r-" + ticket, ticket, 1, 1, 0, comment="慢")]
     )
     assert results[0].status == "recorded"
-    return (await store.reviews(H, limit=1000))[0][-1].id
+    return (await store.reviews(H, limit=1, latest=True))[0][0].id
 
 
 async def step(store: TimedStore, review: str, name: str, op: Op = ANNE) -> Review:

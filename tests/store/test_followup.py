@@ -9,6 +9,7 @@ import pytest
 
 from qserver.domain.errors import Refusal
 from qserver.domain.reviews import STEPS, TERMS
+from qserver.store import keys
 from qserver.store.answers import SYSTEM, Op, RatingItem
 from tests.store.clocks import MORNING, TimedStore
 from tests.store.follow import ANNE, DAY, WAY, H, complaint, end_of, events, open_reviews, serve, step, take
@@ -183,6 +184,29 @@ async def test_what_is_pending_is_listed_page_by_page_in_both_orders(
     for one in (reviews[1], reviews[3], reviews[4]):
         await take(timed, one, "appeal", "exclude")
     assert await listed(pending=True) == []
+
+
+@pytest.mark.parametrize("latest", [False, True])
+async def test_a_long_past_is_looked_through_in_short_calls(timed: TimedStore, latest: bool) -> None:
+    """Thousands of reviews that ended, and one at each end that has not."""
+    tag = timed.tag(timed.partition(H))
+    state, kept = keys.hall_keys(tag, H)[6], keys.hall_keys(tag, H)[11]
+    first, ended = await complaint(timed), await complaint(timed)
+    await take(timed, ended, "appeal", "exclude")
+    packed = await timed._topology.call(tag, "HGET", kept, ended)
+    fields = [part for number in range(3, 4501) for part in (f"r{number:06d}", packed)]
+    await timed._topology.call(tag, "HSET", kept, *fields)
+    await timed._topology.call(tag, "HSET", state, "reviews", "4500")
+    newest = await complaint(timed)
+    both = [newest, first] if latest else [first, newest]
+    assert [one.id for one in (await timed.reviews(H, pending=True, latest=latest))[0]] == both
+    assert (await timed.reviews(H, pending=True, latest=latest))[1] is None
+    page, after = await timed.reviews(H, latest=latest, state="open", limit=1)
+    assert ([one.id for one in page], after is None) == (both[:1], False)
+    assert after is not None
+    rest, after = await timed.reviews(H, latest=latest, state="open", limit=2, after=after)
+    assert ([one.id for one in rest], after) == (both[1:], None)
+    assert len((await timed.reviews(H, latest=latest, limit=4501))[0]) == 4501
 
 
 async def test_pages_go_on_where_they_stopped_while_reviews_open_and_end(timed: TimedStore) -> None:

@@ -121,36 +121,38 @@ reading('list_tickets', function(ctx, argv)
 end)
 
 -- argv: after (review number, 0 = from the beginning), limit, state, source, window, '1' = only those whose follow-up has
--- not ended, '1' = the newest first. Looks at most at 20000 reviews per call, and at none beyond the last that has not
--- ended when only those are wanted: they are few and mostly new, the others pile up for years. The answer is
--- {1, last looked at, more?} and records.
+-- not ended, '1' = the newest first, how many of those are still to be met ('' = not known). Looks at 1000 reviews per
+-- call, a few ms, and at none beyond the last that has not ended when only those are wanted: they are few and mostly new,
+-- the others pile up for years. The answer is {1, last looked at, more?, still to be met or -1} and records.
 reading('list_reviews', function(ctx, argv)
   local after, limit, state, source, window = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], argv[5]
-  local pending, step, found = argv[6] == '1', argv[7] == '1' and -1 or 1, {}
+  local pending, step, left, found = argv[6] == '1', argv[7] == '1' and -1 or 1, tonumber(argv[8]) or -1, {}
   local last = tonumber(call('HGET', ctx.state, 'reviews')) or 0
-  local left = pending and after == 0 and (tonumber(call('HGET', ctx.state, 'reviews_open')) or 0) or math.huge
+  if pending and after == 0 then left = tonumber(call('HGET', ctx.state, 'reviews_open')) or 0 end
   local number = step == 1 and after + 1 or math.min(last, after == 0 and last or after - 1)
-  local function rest(to) return step == 1 and last - to or to - 1 end -- how many lie beyond
-  for _ = 1, 100 do
+  local function answer()
+    local beyond = step == 1 and last - after or after - 1
+    return {1, after, left ~= 0 and beyond > 0, left}, found
+  end
+  for _ = 1, 5 do
     local ids = {}
-    while #ids < 200 and number >= 1 and number <= last do
+    while left ~= 0 and #ids < 200 and number >= 1 and number <= last do
       ids[#ids + 1], number = string.format('r%06d', number), number + step
     end
-    if #ids == 0 or left <= 0 then return {1, after, false}, found end
+    if #ids == 0 then return {1, after, false, left}, found end
     for i, packed in ipairs(call('HMGET', ctx.keys[REVIEWS], unpack(ids))) do
       local r = packed and unpack_(packed)
       local ended = r and REVIEW_ENDED[r[R.state]]
-      if r and not ended then left = left - 1 end
+      if r and not ended and left > 0 then left = left - 1 end
       after = tonumber(string.sub(ids[i], 2))
       if r and not (pending and ended) and (state == '' or r[R.state] == state)
         and (source == '' or r[R.source] == source) and (window == '' or r[R.window] == window) then
         found[#found + 1] = packed
-        if #found == limit then return {1, after, left > 0 and rest(after) > 0}, found end
       end
-      if left <= 0 then return {1, after, false}, found end
+      if #found == limit or left == 0 then return answer() end
     end
   end
-  return {1, after, rest(after) > 0}, found
+  return answer()
 end)
 
 -- keys: the deadlines of some partitions; argv: limit of each. Members of the deadlines that are due, the instant of the
