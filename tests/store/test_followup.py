@@ -193,7 +193,7 @@ async def test_a_long_past_is_looked_through_in_short_calls(timed: TimedStore, l
     state, kept = keys.hall_keys(tag, H)[6], keys.hall_keys(tag, H)[11]
     first, ended = await complaint(timed), await complaint(timed)
     await take(timed, ended, "appeal", "exclude")
-    packed = await timed._topology.call(tag, "HGET", kept, ended)
+    packed: Any = await timed._topology.call(tag, "HGET", kept, ended)
     fields = [part for number in range(3, 4501) for part in (f"r{number:06d}", packed)]
     await timed._topology.call(tag, "HSET", kept, *fields)
     await timed._topology.call(tag, "HSET", state, "reviews", "4500")
