@@ -53,7 +53,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(ge=1, le=1024, description="hash tags the halls are spread over; fixed when a data server is first used"),
     ] = 16
     data_dir: Annotated[
-        str, Meta(description="the embedded data server's directory; empty means `$XDG_DATA_HOME/qserver`")
+        str,
+        Meta(
+            description="directory of the embedded data server and of the archive; empty means "
+            "`$XDG_DATA_HOME/qserver`, and with `redis_url` no archive"
+        ),
     ] = ""
     halls: Annotated[
         list[str], Meta(description="hall files applied at start; in the environment separated by `:`")
@@ -93,6 +97,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def directory(self) -> Path:
         """The data directory."""
         return data_directory(self.data_dir)
+
+    @property
+    def archive(self) -> Path | None:
+        """Where days gone by are archived; None: with a data server of one's own and no directory named, nowhere."""
+        return self.directory / "archive" if self.data_dir or not self.redis_url else None
 
 
 class ConfigError(QserverError):

@@ -22,6 +22,7 @@ from qserver.store.link import Link, ReplyError
 from qserver.store.store import Store
 from qserver.store.topology import Topology
 
+from . import doctor_archive
 from .config import Settings
 from .doors import raise_file_limit
 
@@ -47,11 +48,14 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Everything, in the order in which things depend on each other."""
     for one in machine(settings):
         yield one
+    if settings.archive is not None:
+        for one in disk(settings.directory):
+            yield one
+    for one in doctor_archive.directory(settings.archive):
+        yield one
     async with contextlib.AsyncExitStack() as stack:
         url = settings.redis_url
         if not url:
-            for one in disk(settings.directory):
-                yield one
             url, found = await _embedded(settings.directory, stack)
             if found is not None:
                 yield found
@@ -283,6 +287,8 @@ async def halls(topology: Topology, settings: Settings) -> AsyncIterator[Finding
         own = hall.calendar
         if said := holidays.warning(own.name, hall.time_zone, own.days, dt.date.today()):
             yield Finding("warn", f"hall {hall.id}: {said}", "pip install --upgrade holidays, and apply the hall again")
+    async for one in doctor_archive.waiting(store, known):
+        yield one
     yield Finding("ok", f"halls: {len(known)} configured")
 
 

@@ -14,6 +14,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 from aiohttp import web
 
@@ -22,6 +23,8 @@ from qserver.api.app import application
 from qserver.api.limits import Limits
 from qserver.api.pages import pages
 from qserver.api.runner import Runner
+from qserver.archive.archiver import Archiver
+from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
 from qserver.domain.errors import QserverError, Unavailable
 from qserver.feed.trim import Trimmer
@@ -45,6 +48,10 @@ log = logging.getLogger(__name__)
 
 class ListenError(QserverError):
     """The port cannot be listened on."""
+
+
+class ArchiveError(QserverError):
+    """The archive's directory cannot be used."""
 
 
 async def open_store(url: str, partitions: int, *, name: str = "qserver") -> Store:
@@ -115,6 +122,16 @@ def load_certificate(context: ssl.SSLContext, settings: Settings) -> None:
         raise ListenError(f"certificate {settings.tls_cert} and key {settings.tls_key}: {error}") from error
 
 
+def _shelf(directory: Path) -> Shelf:
+    """The archive in a directory, opened. Raises ArchiveError."""
+    shelf = Shelf(directory)
+    try:
+        shelf.open()
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"the archive {directory} cannot be used: {error}") from error
+    return shelf
+
+
 def raise_file_limit() -> int:
     """Let this process hold as many sockets as the system allows it; answers how many that are."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -142,7 +159,7 @@ class Doors:
         self._open = contextlib.AsyncExitStack()
 
     async def start(self, url: str) -> None:
-        """Open everything on the data server at `url` and listen. Raises ListenError, ValueError."""
+        """Open everything on the data server at `url` and listen. Raises ListenError, ArchiveError, ValueError."""
         settings = self._settings
         try:
             self._context = tls(settings)
@@ -155,6 +172,12 @@ class Doors:
             self._push = push = Push(store, authenticator)
             await push.start()
             self._open.push_async_callback(push.stop)
+            shelf, archiver = None, None
+            if settings.archive is not None:  # before the sweep, which lets go of what no archive waits for
+                shelf = _shelf(settings.archive)
+                archiver = Archiver(store, shelf)
+                await archiver.start()
+                self._open.push_async_callback(archiver.stop)
             sweep = Sweep(store, tick_s=0.1 * settings.workers)
             await sweep.start()
             self._open.push_async_callback(sweep.stop)
@@ -167,12 +190,20 @@ class Doors:
             app = application(
                 store,
                 authenticator,
+                archive=shelf,
                 limits=Limits(
                     settings.rate_limit_per_token, settings.rate_limit_per_address, settings.requests_in_flight
                 ),
                 websocket=push.handler,
                 pages=pages(),
-                metrics=(push.metrics, sweep.metrics, trimmer.metrics, hooks.metrics, self._own_metrics),
+                metrics=(
+                    push.metrics,
+                    sweep.metrics,
+                    trimmer.metrics,
+                    hooks.metrics,
+                    *([archiver.metrics] if archiver is not None else []),
+                    self._own_metrics,
+                ),
                 access_log=self._access_log(),
                 draining=lambda: self._draining,
                 hooks=hooks,

@@ -73,7 +73,13 @@ class Server:
                 self._open.push_async_callback(doors.stop)
             else:  # our own socket only holds the port for them
                 workers = Workers(
-                    msgspec.structs.replace(settings, port=self.port, redis_url=redis_url, admin_token="")
+                    msgspec.structs.replace(
+                        settings,
+                        port=self.port,
+                        redis_url=redis_url,
+                        admin_token="",
+                        data_dir=str(settings.archive.parent) if settings.archive else "",
+                    )
                 )
                 await workers.start()
                 self._workers = workers

@@ -3,6 +3,7 @@
 * `valkey`, `redis7`: a server handle: .url .pid .ask() .kill9() .restart() .pause() .resume()
 * `data_server`: each of them in turn; `redis_url`: its URL
 * `store`: a started Store on `redis_url`
+* `timed`: the same with a clock that the test sets, and the hall h1 of tests/store/conftest.py in it
 * `valkey_store`: a started Store on `valkey`, for tests in which a second kind of server shows nothing new
 """
 
@@ -21,6 +22,7 @@ from tests import servers
 
 if TYPE_CHECKING:
     from qserver.store.store import Store
+    from tests.store.clocks import TimedStore
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -97,6 +99,25 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
     """A started store on an empty server of each kind in turn."""
     async with _started(redis_url) as started:
         yield started
+
+
+@pytest.fixture
+async def timed(redis_url: str) -> AsyncIterator[TimedStore]:
+    """A store on a fresh data server with hall h1, its clock standing at a Tuesday morning."""
+    from qserver.domain import hall
+    from qserver.store.answers import SYSTEM
+    from qserver.store.topology import Topology
+    from tests.store.clocks import TimedStore
+    from tests.store.conftest import HALL
+
+    topology = Topology.from_url(redis_url)
+    await topology.open()
+    store = TimedStore(topology)
+    await store.start()
+    await store.configure(SYSTEM, hall.parse(HALL))
+    yield store
+    await store.set(0)
+    await store.close()
 
 
 @pytest.fixture

@@ -185,10 +185,19 @@ async def test_reports_in_every_form(hall: str, server: Whole, run: Run, tmp_pat
     assert (await run("report", "--hall", hall)).code == 2
 
 
-async def test_a_report_is_asked_for_by_day_and_by_nothing_else(run: Run) -> None:
-    refused = await run("report", "--hall", "h", "--month", "2026-11")
-    assert refused.code == 2
-    assert "--month" not in (await run("report", "--help")).out
+async def test_a_report_is_of_a_day_or_of_a_month(hall: str, server: Whole, run: Run, tmp_path: Path) -> None:
+    await server.put_hall(small_hall(hall))
+    month = (await server.post(f"/halls/{hall}/tickets", {"service": "a"}))["ticket"]["day"][:7]
+    table = await run("report", "--hall", hall, "--month", month, "--by", "service")
+    assert table.code == 0 and month in table.out and "合计 total" in table.out
+    found = json.loads((await run("report", "--hall", hall, "--month", month, "--format", "json")).out)
+    assert (found["month"], found["totals"]["issued"], found["before"]) == (month, 1, None)
+    file = tmp_path / "month.xlsx"
+    assert (await run("report", "--hall", hall, "--month", month, "--format", "xlsx", "-o", file)).code == 0
+    assert file.read_bytes().startswith(b"PK")
+    assert (await run("report", "--hall", hall, "--month", "2026-13")).code == 1
+    assert (await run("report", "--hall", hall, "--month", month, "--day", month + "-01")).code == 2
+    assert (await run("report", "--hall", hall)).code == 2
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from qserver import doctor
+from qserver import doctor, doctor_archive
+from qserver.archive.shelf import Head, Line, Shelf
 from qserver.config import Settings
 from tests import servers
+from tests.store.clocks import TimedStore
+from tests.store.follow import serve
 from tests.test_cli import command
 from tests.whole import Whole
 
@@ -60,6 +63,41 @@ def test_doctor_looks_at_the_disk(tmp_path: Path) -> None:
     assert any(one.level == "warn" and "chmod 700" in one.mend for one in found.values())
     assert stat.S_IMODE(directory.stat().st_mode) == 0o755, "it only looks"
     assert list(directory.iterdir()) == []
+
+
+def test_doctor_looks_at_the_archive(tmp_path: Path) -> None:
+    [none] = doctor_archive.directory(None)
+    assert (none.level, "data_dir" in none.mend) == ("warn", True)
+    place = tmp_path / "archive"
+    assert "does not exist yet" in next(doctor_archive.directory(place)).what
+    shelf = Shelf(place)
+    shelf.open()
+    draft = shelf.draft("h1", "2026-11-24")
+    head = Head(hall="h1", day="2026-11-24", as_of_ms=1, changed=1, reviews_before=0)
+    draft.add([Line(archive=head)])
+    draft.publish()
+    [found] = doctor_archive.directory(place)
+    assert (found.level, "1 days of 1 halls" in found.what) == ("ok", True)
+    file = place / "h1" / "2026-11-24.jsonl.gz"
+    file.write_bytes(file.read_bytes()[:-4])
+    place.chmod(0o755)
+    open_, damaged = doctor_archive.directory(place)
+    assert (open_.level, open_.mend) == ("warn", f"close it: chmod 700 '{place}'")
+    assert (damaged.level, "2026-11-24" in damaged.what) == ("bad", True)
+
+
+async def test_doctor_names_days_that_wait_and_archives_that_are_silent(timed: TimedStore) -> None:
+    await timed.register_archive("0123456789abcdef")
+    await serve(timed)
+    await timed.pass_ms(86_400_000)
+    await timed.sweep_all()
+    known = await timed.halls()
+    assert [one async for one in doctor_archive.waiting(timed, known)] == []
+    await timed.pass_ms(10 * 86_400_000)
+    await timed.sweep_all()
+    waits, silent = [one async for one in doctor_archive.waiting(timed, known)]
+    assert (waits.level, "2026-11-24" in waits.what) == ("bad", True)
+    assert (silent.level, "0123456789abcdef" in silent.what) == ("warn", True)
 
 
 def test_doctor_warns_of_a_server_that_is_reached_without_tls() -> None:

@@ -10,6 +10,8 @@ from typing import Final
 
 from aiohttp import web
 
+from qserver.archive.reports import Reports
+from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
 from qserver.hooks.hooks import Hooks
 from qserver.store.store import Store
@@ -57,6 +59,7 @@ def application(
     store: Store,
     authenticator: Authenticator,
     *,
+    archive: Shelf | None = None,
     limits: Limits | None = None,
     websocket: WebSocket | None = None,
     pages: Iterable[web.RouteDef] = (),
@@ -67,12 +70,13 @@ def application(
 ) -> web.Application:
     """The application; store, authenticator and webhooks are started by whoever made them.
 
-    `draining`: whether this process is about to end, for /readyz. Without `hooks` others deliver; webhooks are only
-    made and tested here. Raises LookupError when a route does not stand in the role table, ValueError when two routes
-    are one.
+    `archive`: where days are that have left the store; `draining`: whether this process is about to end, for /readyz.
+    Without `hooks` others deliver; webhooks are only made and tested here. Raises LookupError when a route does not
+    stand in the role table, ValueError when two routes are one.
     """
     app = web.Application(handler_args=runner.OPTIONS)
     feed = events.attach(app, store)
+    app[reports.REPORTS] = Reports(store, archive)
     webhooks.attach(app, store, hooks)
     own = health.Health(store, (runner.BROKEN.metrics, *metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())

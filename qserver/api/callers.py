@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 
-from aiohttp import hdrs, web
-
 from qserver.auth import principal as principals
 from qserver.auth import secrets
 from qserver.auth.authenticator import Authenticator
@@ -17,6 +15,7 @@ from qserver.auth.principal import NOBODY, Principal
 from qserver.domain.errors import Refusal
 from qserver.store.store import Store
 
+from .asked import Asked
 from .limits import Limits, Rate
 
 
@@ -29,9 +28,9 @@ class Callers:
         self._per_token = Rate(limits.per_token)
         self._per_address = Rate(limits.per_address)
 
-    def known(self, request: web.Request) -> Principal | None:
+    def known(self, request: Asked) -> Principal | None:
         """The holder of the request's token when memory knows it. Refused: rate_limited."""
-        header = request.headers.get(hdrs.AUTHORIZATION)
+        header = request.headers.get("authorization")
         if header is None or not header.startswith("Bearer "):
             return None
         principal = self._auth.cached(header[7:])
@@ -39,9 +38,9 @@ class Callers:
             self._charge(principal)
         return principal
 
-    async def look_up(self, request: web.Request) -> Principal:
+    async def look_up(self, request: Asked) -> Principal:
         """The holder of a token that memory does not know. Refused: unauthorized, rate_limited. Raises Unavailable."""
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             self._charge_address(request)
@@ -58,7 +57,7 @@ class Callers:
         self._charge(principal)
         return principal
 
-    def holder(self, secret: str, request: web.Request) -> tuple[Principal, str]:
+    def holder(self, secret: str, request: Asked) -> tuple[Principal, str]:
         """The holder of a ticket's link, and the ticket's id. Refused: not_found, rate_limited."""
         found = secrets.read_ticket_secret(self._store.server_key, secret)
         if found is None:
@@ -68,7 +67,7 @@ class Callers:
         self._charge(principal)
         return principal, found[1]
 
-    def anyone(self, request: web.Request) -> Principal:
+    def anyone(self, request: Asked) -> Principal:
         """Whoever asks an open route. Refused: rate_limited."""
         self._charge_address(request)
         return NOBODY
@@ -77,6 +76,6 @@ class Callers:
         if wait := self._per_token.take(principal.id, time.monotonic()):
             raise Refusal("rate_limited", retry_after_s=wait)
 
-    def _charge_address(self, request: web.Request) -> None:
-        if wait := self._per_address.take(request.remote or "", time.monotonic()):
+    def _charge_address(self, request: Asked) -> None:
+        if wait := self._per_address.take(request.remote, time.monotonic()):
             raise Refusal("rate_limited", retry_after_s=wait)

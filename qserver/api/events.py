@@ -138,10 +138,8 @@ async def pull(call: Call) -> Reply:
     feed, hall, name = _named(call)
     wanted: Pull = call.query
     request = call.request
-    batch = await feed.pull(
-        hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms, lambda: request.transport is None
-    )
-    form = accepted(request.headers.get("Accept", ""))
+    batch = await feed.pull(hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms, request.gone)
+    form = accepted(request.headers.get("accept", ""))
     if form == MSGPACK:
         events = await _made(batch.events, cloudevents.as_msgpack)
         content = msgspec.msgpack.encode(_Encoded(events, batch.cursor, batch.lag, batch.truncated))

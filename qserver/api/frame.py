@@ -22,6 +22,7 @@ from qserver.store.store import Store
 
 from . import intake, problems, responses
 from .access_log import AccessLog
+from .asked import Asked
 from .callers import Callers
 from .limits import InFlight, Limits
 from .metrics import Meter
@@ -76,7 +77,7 @@ class Request:
 
 
 class Frame:
-    """All routes on one store. `handle` is the one handler aiohttp knows."""
+    """All routes on one store. `answer` is the one way through; `handle` is what aiohttp knows."""
 
     def __init__(
         self,
@@ -131,10 +132,14 @@ class Frame:
         return (node, parts) if node.endpoints else None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """`answer` for what aiohttp has read."""
+        return await self.answer(Asked.of(request))
+
+    async def answer(self, request: Asked) -> responses.Written:
         """Answers any request; never raises but for a lost connection."""
         began = time.perf_counter()
         method = request.method
-        found = self.find(request.rel_url.raw_path)
+        found = self.find(request.path)
         known = Request()
         if found is None:
             meter, key = self.lost, "none"
@@ -153,11 +158,11 @@ class Frame:
         seconds = time.perf_counter() - began
         meter.count(response.status, seconds)
         if self._log is not None:
-            self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.remote or "")
+            self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.remote)
         return response
 
     async def _answer(
-        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request
+        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
     ) -> responses.Written:
         try:
             return await self._run(endpoint, parts, request, known)
@@ -175,7 +180,7 @@ class Frame:
             return problems.internal(endpoint.key)
 
     async def _run(
-        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request
+        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
     ) -> responses.Written:
         access, callers = endpoint.access, self._callers
         if access.roles is OPEN:
@@ -201,7 +206,7 @@ class Frame:
             self._in_flight.leave(hall)
 
     async def _work(
-        self, endpoint: Endpoint, parts: dict[str, str], request: web.Request, known: Request, content: bytes
+        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes
     ) -> responses.Written:
         principal = known.principal
         key = intake.idempotency_key(request) if endpoint.keeps else ""

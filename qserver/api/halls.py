@@ -41,7 +41,7 @@ def _tag(configured: Configured) -> str:
 
 async def _must_match(call: Call) -> str:
     """The revision that must stand, from If-Match; "" when any may. Refused: precondition_failed."""
-    header = call.request.headers.get("If-Match")
+    header = call.request.headers.get("if-match")
     if header is None:
         return ""
     given = [tag.strip() for tag in header.split(",")]
@@ -74,7 +74,7 @@ async def get(call: Call) -> Any:
     """The definition as it stands, with its ETag."""
     configured = await call.store.hall(call.hall)
     tag = _tag(configured)
-    given = call.request.headers.get("If-None-Match", "")
+    given = call.request.headers.get("if-none-match", "")
     if given == "*" or tag in (one.strip().removeprefix("W/") for one in given.split(",")):
         return Reply(None, status=304, headers={"ETag": tag})
     return Reply(configured.hall, headers={"ETag": tag})

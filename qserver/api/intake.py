@@ -10,15 +10,15 @@ import hashlib
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from aiohttp import hdrs, web
-from aiohttp.streams import StreamReader
+from aiohttp import web
 
 from qserver.domain.errors import Refusal
 from qserver.store.answers import Op
 
+from .asked import Asked
 from .routing import Empty
 
 BODY_WAIT_S: Final = 30.0
@@ -56,18 +56,17 @@ def part(name: str, text: str) -> str:
     return text
 
 
-async def body(request: web.Request, bound: int) -> bytes:
+async def body(request: Asked, bound: int) -> bytes:
     """The request's body. Raises TooLarge, Refusal (unsupported_media_type, validation)."""
-    content: StreamReader = request.content
-    coding = request.headers.get(hdrs.CONTENT_ENCODING)
+    content = request.content
+    if isinstance(content, bytes):  # nearly always: it came whole
+        if len(content) > bound:
+            raise TooLarge(bound)
+        return content
+    coding = request.headers.get("content-encoding")
     if coding is not None and coding.lower() != "identity":
         raise Refusal("unsupported_media_type", "bodies are not taken compressed")
-    if content.is_eof():  # nearly always: a small body came with its head
-        found = content.read_nowait(-1)
-        if len(found) > bound:
-            raise TooLarge(bound)
-        return found
-    if (length := request.content_length) is not None and length > bound:
+    if int(request.headers.get("content-length", 0)) > bound:
         raise TooLarge(bound)
     found = b""
     try:
@@ -83,9 +82,9 @@ async def body(request: web.Request, bound: int) -> bytes:
     return found
 
 
-def idempotency_key(request: web.Request) -> str:
+def idempotency_key(request: Asked) -> str:
     """The request's key, "" without. Refused: validation."""
-    key = request.headers.get("Idempotency-Key")
+    key = request.headers.get("idempotency-key")
     if key is None:
         return ""
     if _KEY.fullmatch(key) is None:
@@ -93,9 +92,9 @@ def idempotency_key(request: web.Request) -> str:
     return key
 
 
-def operation(actor: str, request: web.Request, key: str, content: bytes) -> Op:
+def operation(actor: str, request: Asked, key: str, content: bytes) -> Op:
     """Who asks, and the names under which the answer is kept: by token, method, path and key, for these bytes."""
-    scope = "\0".join((actor, request.method, request.rel_url.raw_path, key))
+    scope = "\0".join((actor, request.method, request.path, key))
     return Op(
         actor,
         hashlib.sha256(scope.encode("utf-8", "surrogateescape")).digest(),
@@ -103,9 +102,9 @@ def operation(actor: str, request: web.Request, key: str, content: bytes) -> Op:
     )
 
 
-def check_type(request: web.Request) -> None:
+def check_type(request: Asked) -> None:
     """Refused (unsupported_media_type) unless the body says it is JSON."""
-    given = request.headers.get(hdrs.CONTENT_TYPE, "")
+    given = request.headers.get("content-type", "")
     if given == "application/json":
         return
     kind, _, options = given.partition(";")
@@ -135,17 +134,17 @@ def decoder(kind: Any) -> Decoder:
     return read
 
 
-def query_reader(kind: Any) -> Callable[[web.Request], Any]:
+def query_reader(kind: Any) -> Callable[[Asked], Any]:
     """How a query string of this type is read; without a type there may be none."""
     if kind is not None:
         _must_forbid_unknown(kind)
 
-    def read(request: web.Request) -> Any:
+    def read(request: Asked) -> Any:
         if kind is None:
-            if request.rel_url.raw_query_string:
+            if request.query:
                 raise Refusal("validation", "this route takes no query string")
             return None
-        given = request.query
+        given = parse_qsl(request.query, keep_blank_values=True)
         pairs = dict(given)
         if len(pairs) != len(given):
             raise Refusal("validation", "a name stands twice in the query string")

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from qserver.auth import secrets
-from qserver.domain import report, ticket
+from qserver.domain import tally, ticket
 from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
 from qserver.store.answers import Issued, Op, RatingItem
@@ -87,7 +87,7 @@ async def rate(call: Call) -> Reply:
     leg = body.leg
     if leg is None:
         of = await call.store.ticket(call.hall, call.params["ticket"])
-        finished = [part.leg.leg for part in report.parts(of) if report.served(part)]
+        finished = [part.leg.leg for part in tally.parts(of) if tally.served(part)]
         if not finished:
             raise Refusal("wrong_state", "there is no finished service to rate", state=of.state)
         leg = finished[-1]

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from qserver.domain.hall import Id
-from qserver.domain.report import By
+from qserver.domain.tally import By
 from qserver.domain.ticket import Queue, Review, Ticket, Window
 from qserver.wire.messages import BoardView, StatsView
 

@@ -79,22 +79,24 @@ class Written(web.StreamResponse):
         self._status = status
         self._head = head
         self.content = body
-        self._close = close
+        self.closes = close
         self._keep_alive = None
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Writes the whole answer; aiohttp calls this where it would write the head."""
-        keep = self._keep_alive = not self._close and request.keep_alive and request.version >= HttpVersion11
-        body = self.content
-        length = b"" if self._status in _EMPTY else b"Content-Length: %d\r\n" % len(body)
-        end = b"\r\n" if keep else b"Connection: close\r\n\r\n"
-        if request.method == "HEAD":
-            body = b""
+        keep = self._keep_alive = not self.closes and request.keep_alive and request.version >= HttpVersion11
         writer = request.writer
-        await writer.write(b"".join((self._head, _dated(), length, end, body)))
+        await writer.write(self.whole(keep, request.method == "HEAD"))
         await writer.drain()  # a client that sends on and never reads must not fill our memory
         self._eof_sent = True
         return writer
+
+    def whole(self, keep: bool = True, bodiless: bool = False) -> bytes:
+        """All bytes of the answer. `keep`: the connection goes on; `bodiless`: only the head was asked for."""
+        body = self.content
+        length = b"" if self._status in _EMPTY else b"Content-Length: %d\r\n" % len(body)
+        end = b"\r\n" if keep else b"Connection: close\r\n\r\n"
+        return b"".join((self._head, _dated(), length, end, b"" if bodiless else body))
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to write."""

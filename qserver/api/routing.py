@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from qserver.auth.principal import Principal
 from qserver.store.answers import Op
@@ -29,6 +28,8 @@ from qserver.store.answers import Op
 if TYPE_CHECKING:
     from qserver.auth.authenticator import Authenticator
     from qserver.store.store import Store
+
+    from .asked import Asked
 
 H = "/api/v1/halls/{hall}"
 """Where everything of one hall lives."""
@@ -91,7 +92,7 @@ class Call:
         body: Any,
         query: Any,
         op: Op,
-        request: web.Request,
+        request: Asked,
     ) -> None:
         self.store = store
         self.auth = auth

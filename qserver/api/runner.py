@@ -1,4 +1,4 @@
-"""The application on sockets, with what aiohttp itself answers in the interface's words too.
+"""The application on sockets: the short way of a request to the frame, and what aiohttp itself answers in our words.
 
 What is no HTTP never reaches a handler: aiohttp answers it, naming itself and its version and repeating what it was
 sent, and logs each with a traceback. Here it becomes a problem document like every other refusal, and a count.
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from . import problems
+from .asked import Asked, Origin, whole
 from .frame import API, FRAME, Frame
-
-Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class NotOurMistakes(logging.Filter):
@@ -60,9 +59,80 @@ OPTIONS: Final[dict[str, Any]] = {
 
 
 class Protocol(RequestHandler):
-    """One connection."""
+    """One connection. A request that came whole goes straight to the frame; everything else goes aiohttp's way.
 
-    __slots__ = ()
+    One request at a time: what comes meanwhile waits unread behind it, and then goes aiohttp's way too.
+    """
+
+    __slots__ = ("_app", "_frame", "_later", "_origin", "_serving", "_straight")
+
+    def __init__(self, server: Server, app: web.Application) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **OPTIONS)
+        self._app = app
+        self._frame = app[FRAME]
+        self._straight = True  # nothing of what aiohttp was given can go on in what comes next
+        self._serving: asyncio.Task[None] | None = None
+        self._later = b""
+        self._origin = Origin("", "", self._gone)
+
+    def _gone(self) -> bool:
+        return self.transport is None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        super().connection_made(transport)
+        peer = self.peername
+        self._origin = Origin(
+            peer[0] if isinstance(peer, tuple) else "", "https" if self.ssl_context else "http", self._gone
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop."""
+        if self._serving is not None:
+            self._later += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+            return
+        if self._straight:
+            found = whole(data)
+            if found is None:
+                self._straight = False
+            elif self._idle() and found.path.startswith(API):
+                self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+                self._request_in_progress = True  # who shuts down waits for it
+                method, path, query, headers, content = found
+                asked = Asked(method, path, query, headers, content, self._app, self._origin, headers["host"])
+                self._serving = self._loop.create_task(self._serve(asked))
+                return
+        super().data_received(data)
+
+    def _idle(self) -> bool:
+        """Whether aiohttp has nothing to do for this connection, and the client takes its answers."""
+        waiter = self._waiter
+        over = self._force_close or self._close or self._upgraded or self._paused
+        return not over and waiter is not None and not waiter.done() and not self._messages
+
+    async def _serve(self, asked: Asked) -> None:
+        close = True
+        try:
+            answer = await self._frame.answer(asked)
+            close = answer.closes
+            if self.transport is not None:
+                self.transport.write(answer.whole(not close))
+        except ConnectionError:
+            pass  # the client is gone
+        finally:
+            self._serving = None
+            self._request_in_progress = False
+            if self._handler_waiter is not None:
+                self._handler_waiter.set_result(None)
+            if close:
+                self.force_close()
+            elif self._later and self.transport is not None:
+                later, self._later = self._later, b""
+                self._straight = False
+                self.transport.resume_reading()
+                super().data_received(later)
 
     def handle_error(
         self,
@@ -81,9 +151,13 @@ class Protocol(RequestHandler):
 class Server(web.Server):
     """Makes the connections of one application."""
 
+    def __init__(self, app: web.Application, made: web.Server) -> None:
+        super().__init__(made.request_handler, request_factory=made.request_factory)
+        self._app = app
+
     def __call__(self) -> RequestHandler:
         """A new connection's protocol."""
-        return Protocol(self, loop=asyncio.get_running_loop(), **OPTIONS)
+        return Protocol(self, self._app)
 
 
 class Everything(web.PlainResource):
@@ -106,27 +180,4 @@ class Runner(web.AppRunner):
     __slots__ = ()
 
     async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return Server(_straight(self.app, made.request_handler), request_factory=made.request_factory)
-
-
-def _straight(app: web.Application, otherwise: Handler) -> Handler:
-    """Gives requests of the interface straight to the frame, which would end up there anyway.
-
-    Finding out where a request belongs, and noting that on it, is a good part of what aiohttp spends on a request that
-    does little. Whoever waits for `100 Continue` goes the long way, on which it is given.
-    """
-    handle = app[FRAME].handle
-    resource = next(one for one in app.router.resources() if isinstance(one, Everything))
-    belongs = UrlMappingMatchInfo({}, resource.route)
-    belongs.add_app(app)
-    belongs.freeze()
-
-    async def straight(request: BaseRequest) -> web.StreamResponse:
-        if request.rel_url.raw_path.startswith(API) and hdrs.EXPECT not in request.headers:
-            assert isinstance(request, web.Request)
-            request._match_info = belongs
-            return await handle(request)
-        return await otherwise(request)
-
-    return straight
+        return Server(self.app, await super()._make_server())

@@ -1,4 +1,4 @@
-"""`qserver report`: the performance report of a day, as a table, CSV, JSON or a workbook."""
+"""`qserver report`: the performance report of a day or a month, as a table, CSV, JSON or a workbook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its options."""
     found = commands.add_parser("report", help="绩效报表 performance report")
     found.add_argument("--hall", required=True, metavar="H")
-    found.add_argument("--day", required=True, metavar="D", help="YYYY-MM-DD")
+    of = found.add_mutually_exclusive_group(required=True)
+    of.add_argument("--day", metavar="D", help="营业日 YYYY-MM-DD")
+    of.add_argument("--month", metavar="M", help="月份 YYYY-MM")
     found.add_argument(
         "--by", choices=("window", "staff", "service"), default="window", help="按 rows (default window)"
     )
@@ -39,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "xlsx" and options.output is None and sys.stdout.isatty():
         raise CommandError("a workbook is not for a terminal: name a file with -o FILE.xlsx", 2)
     form = "json" if options.format == "table" else options.format
-    path = f"/halls/{part(options.hall)}/reports/day/{part(options.day)}"
+    of = f"month/{part(options.month)}" if options.month else f"day/{part(options.day)}"
+    path = f"/halls/{part(options.hall)}/reports/{of}"
     answer = Client(options).request("GET", path, query={"by": options.by, "format": form}, accept="*/*")
     if options.format == "table":
         _print(answer.json(), options.output)
@@ -64,11 +67,15 @@ def _print(report: dict[str, Any], output: Path | None) -> None:
 
     known = {column.path: column for column in figures.COLUMNS}
     columns = [known[path] for path in SHOWN]
-    table = Table(title=f"{report['name']} {report['day']}", box=box.SIMPLE)
+    table = Table(title=f"{report['name']} {report.get('day') or report['month']}", box=box.SIMPLE)
     for column in columns:
         text = column.kind == "text"
         table.add_column(f"{column.zh}\n{column.en}", justify="left" if text else "right", no_wrap=text)
-    for row in [*report["rows"], report["totals"] | {"name": "合计 total"}]:
+    rows = [*report["rows"], report["totals"] | {"name": "合计 total"}]
+    for name, words in (("before", "上月 before"), ("year_before", "去年同月 year before")):
+        if other := report.get(name):
+            rows.append(other["totals"] | {"name": f"{other['month']} {words}"})
+    for row in rows:
         table.add_row(*(_cell(row, column) for column in columns))
     try:
         with output.open("w", encoding="utf-8") if output else contextlib.nullcontext(sys.stdout) as file:

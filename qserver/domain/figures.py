@@ -22,7 +22,7 @@ class Column(NamedTuple):
 COLUMNS: tuple[Column, ...] = (
     Column("id", "编号", "Id", "text"),
     Column("name", "名称", "Name", "text"),
-    Column("issued", "取号", "Issued", "count", "当日取号数，计入第一项业务；窗口和人员不计",
+    Column("issued", "取号", "Issued", "count", "取号数，计入第一项业务；窗口和人员不计",
            "tickets issued, counted at their first service; windows and staff issue none"),
     Column("called", "叫号", "Called", "count", "被叫过的业务环节数", "legs that were called at least once"),
     Column("served", "办结", "Served", "count", "办结的业务环节数；转出不算办结",
@@ -96,6 +96,19 @@ COLUMNS: tuple[Column, ...] = (
            "legs within which the day turned or the clock stepped: in no duration and no overtime"),
 )  # fmt: skip
 """Every figure in the order reports show it."""
+
+MONTH: tuple[Column, ...] = (
+    Column("month", "全月", "Month", "text",
+           "各数按全月全部环节计算：中位数和九成取自全月的时长，不是各日数值的平均；未结束的月份算到截至时刻",
+           "every figure is counted over all legs of the month: its percentiles are those of all its durations, never "
+           "means of the days'; a month still running is counted as far as it has come"),
+    Column("days", "每日", "Days", "text", "有业务的各营业日的合计", "the totals of each business day with any ticket"),
+    Column("before", "上月", "Month before", "text", "上一个月全月，同一口径；无记录则空",
+           "the whole month before, counted the same way; empty when nothing is known of it"),
+    Column("year_before", "去年同月", "Year before", "text", "去年同月全月，同一口径；无记录则空",
+           "the whole same month a year ago, counted the same way; empty when nothing is known of it"),
+)  # fmt: skip
+"""What a month's report says besides."""
 
 
 def cells(row: object) -> list[str | int | float | None]:

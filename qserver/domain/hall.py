@@ -118,6 +118,19 @@ class Integrity(_Strict, frozen=True, kw_only=True):
     burst_s: Boost = 10.0
 
 
+class Retention(_Strict, frozen=True, kw_only=True):
+    """How long what is kept.
+
+    Tickets stay in the data server until they can be rated no more, and `live_days` at least; telephone numbers until
+    the day turns. What is personal in the archive (the keyed hash of a person) and in reviews that have ended (the
+    citizen's words) stays `personal_days`, the records of a day and its reviews `record_days`; 0 = for ever.
+    """
+
+    live_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
+    personal_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 180
+    record_days: Annotated[int, msgspec.Meta(ge=0, le=36600)] = 1830
+
+
 class CalendarRef(_Strict, frozen=True, kw_only=True):
     """Which holidays working days follow: `china`, `weekdays` or a country's ISO code; "" = by the zone.
 
@@ -149,6 +162,7 @@ class Hall(_Strict, frozen=True, kw_only=True):
     reviews: Reviews = Reviews()
     integrity: Integrity = Integrity()
     calendar: CalendarRef = CalendarRef()
+    retention: Retention = Retention()
 
     def service(self, service_id: str) -> Service | None:
         """The service of that id, if the hall has it."""
@@ -209,6 +223,9 @@ def _mistakes(hall: Hall) -> Any:
     for n, priority in enumerate(hall.priorities):
         if priority.id == "normal" and priority.boost_s:
             yield f"$.priorities[{n}].boost_s", "normal is always 0"
+    kept = hall.retention
+    if 0 < kept.record_days < kept.personal_days:
+        yield "$.retention.record_days", "must not be shorter than personal_days"
     try:
         calendar.zone(hall.time_zone)
     except ValueError as error:
@@ -358,5 +375,10 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
         }
         if hall.integrity.marks
         else False,
+        "retention": {
+            "live": hall.retention.live_days * calendar.DAY_MS,
+            "personal": hall.retention.personal_days * calendar.DAY_MS,
+            "records": hall.retention.record_days * calendar.DAY_MS,
+        },
         "reviews": {term: span(getattr(hall.reviews, f"{term}_within")) for term in TERMS},
     }

@@ -1,110 +1,20 @@
-"""The performance report of a business day, counted from its tickets and reviews alone.
+"""The performance report of a business day or a month, from what `tally` counted.
 
 Every figure is exact and can be recounted by hand; what each one means stands in `figures.py` and goes out with it.
-Only counting lives here; what a report looks like in a file does not.
-
-Figures belong to legs: a visit with two services counts in both. A leg whose durations cannot be believed (the day
-turned or the clock stepped within it) counts in its volumes, stays out of waits, services and overtime, and is
-itself counted as unreliable. Overtime and default ratings never mix with what citizens said themselves.
+What is reported lives here; what a report looks like in a file does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, get_args
+import datetime as dt
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from .figures import COLUMNS
+from . import figures
 from .hall import Hall
-from .lifecycle import LIVE, State
-from .reviews import SOURCES
-from .ticket import Leg, Review, Signal, Ticket
-
-By = Literal["window", "staff", "service"]
-"""What a report's rows stand for."""
-
-SIGNALS = get_args(Signal)
-GOOD_FROM = 3
-"""Levels 3, 4 and 5 are good, 1 and 2 negative."""
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """Mean, median and 90th percentile of durations in ms, None without any. Percentiles lie between neighbours
-    (linear interpolation, as `statistics.quantiles(..., method="inclusive")`)."""
-
-    count: int
-    mean_ms: int | None
-    p50_ms: int | None
-    p90_ms: int | None
-
-
-class OvertimeFigures(msgspec.Struct, frozen=True):
-    """Legs over their limits, and their share; None when there is nothing to take a share of."""
-
-    wait: int
-    wait_rate: float | None
-    service: int
-    service_rate: float | None
-
-
-class RatingFigures(msgspec.Struct, frozen=True):
-    """Ratings of the day's finished legs. Shares are None when there is nothing to take a share of."""
-
-    rated: int
-    active: int
-    active_late: int
-    default: int
-    rated_share: float | None
-    good: int
-    active_good_rate: float | None
-    unrated: int
-    unrated_rate: float | None
-
-
-class Negatives(msgspec.Struct, frozen=True):
-    """Negative reviews of the day's legs by who said it: the citizen (rating) or the system (the others)."""
-
-    rating: int
-    overtime: int
-    wait: int
-    case: int
-    upheld: int
-    rectified: int
-    excluded: int
-
-
-class SignalFigures(msgspec.Struct, frozen=True):
-    """Legs marked by each integrity signal: for people to look at, part of no other figure."""
-
-    short_service: int
-    reissued: int
-    cancelled_in_service: int
-    many_recalls: int
-    undone_before_rating: int
-    rating_burst: int
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one window, one member of staff or one service, or of the whole hall."""
-
-    id: str
-    name: str
-    issued: int | None
-    called: int
-    served: int
-    missed: int
-    left: int
-    transferred: int
-    expired: int
-    pending: int
-    wait: Spread
-    service: Spread
-    overtime: OvertimeFigures
-    ratings: RatingFigures
-    negatives: Negatives
-    signals: SignalFigures
-    unreliable: int
+from .tally import By, Count, Row
+from .ticket import Review, Ticket
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -128,117 +38,86 @@ class DayReport(msgspec.Struct, frozen=True, kw_only=True):
     definitions: list[Definition]
 
 
-class Part(NamedTuple):
-    """One leg with what only its ticket knows."""
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of another month beside those of the report's own; `days`: how many days they are from."""
 
-    ticket: Ticket
-    leg: Leg
-    state: State
-    """The leg's own state: earlier legs are finished, transferred ones too (their outcome tells)."""
-
-
-def parts(ticket: Ticket) -> list[Part]:
-    """The legs of a ticket, each with its own state."""
-    return [Part(ticket, leg, ticket.state if leg.leg == ticket.leg else State.FINISHED) for leg in ticket.legs]
+    month: str
+    days: int
+    rows: list[Row]
+    totals: Row
 
 
-def served(part: Part) -> bool:
-    """Whether the leg was finished at a window, and so may be rated."""
-    return part.state is State.FINISHED and part.leg.outcome != "transferred"
+class MonthReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The report of one hall's month as of an instant, of a running one as far as it has come.
+
+    `days`: the totals of each day on which anything happened; `before`, `year_before`: the month before and the same
+    month a year ago, None when nothing is known of them.
+    """
+
+    hall: str
+    name: str
+    month: str
+    by: By
+    as_of_ms: int
+    rows: list[Row]
+    totals: Row
+    days: list[Row]
+    before: Compared | None
+    year_before: Compared | None
+    definitions: list[Definition]
 
 
-def percentile(ordered: Sequence[int], share: int) -> int:
-    """The percentile of rising values, `share` in percent, linear between neighbours, half a ms rounded up."""
-    whole, rest = divmod((len(ordered) - 1) * share, 100)
-    if not rest:
-        return ordered[whole]
-    low, high = ordered[whole], ordered[whole + 1]
-    return (low * 200 + (high - low) * rest * 2 + 100) // 200
+Report = DayReport | MonthReport
 
 
-def spread(values: Iterable[int]) -> Spread:
-    """Mean and percentiles of durations in ms."""
-    ordered = sorted(values)
-    if not ordered:
-        return Spread(0, None, None, None)
-    count = len(ordered)
-    mean = (2 * sum(ordered) + count) // (2 * count)
-    return Spread(count, mean, percentile(ordered, 50), percentile(ordered, 90))
+class MonthCount:
+    """A month as it is counted, day by day: of a day only its totals and the durations stay."""
+
+    def __init__(self, by: By) -> None:
+        self.days: list[Row] = []
+        self.count = Count(by)
+
+    def add(self, day: str, count: Count) -> None:
+        """Add a day; the days come in order."""
+        self.days.append(count.totals(day, day))
+        self.count.add(count)
 
 
-def rate(part: int, whole: int) -> float | None:
-    """A share with four places, None of nothing."""
-    return round(part / whole, 4) if whole else None
+def day_of(ticket: str) -> str:
+    """The business day of a ticket's id."""
+    return f"{ticket[:4]}-{ticket[4:6]}-{ticket[6:8]}"
 
 
-def _took(review: Review, step: str) -> bool:
-    """Whether the follow-up took a step."""
-    return any(one["step"] == step for one in review.history)
+def compared_months(month: str) -> tuple[str, str]:
+    """The month before and the same month a year ago, of a month YYYY-MM."""
+    first = dt.date.fromisoformat(month + "-01")
+    return (first - dt.timedelta(days=1)).strftime("%Y-%m"), f"{first.year - 1:04d}-{first.month:02d}"
 
 
-def _row(key: str, name: str, legs: Sequence[Part], reviews: Sequence[Review], issued: int | None) -> Row:
-    ended = [part for part in legs if served(part)]
-    sure = [part.leg for part in legs if not part.leg.unreliable]
-    over_wait = sum(leg.overtime.wait for leg in sure)
-    over_service = sum(leg.overtime.service for leg in sure)
-    ratings = [part.leg.rating for part in ended if part.leg.rating]
-    own = [rating for rating in ratings if rating.source != "default"]
-    good = sum(rating.score >= GOOD_FROM for rating in own)
-    counted = [review for review in reviews if review.state != "excluded"]
-    by_source = {source: sum(review.source == source for review in counted) for source in SOURCES}
-    return Row(
-        id=key,
-        name=name,
-        issued=issued,
-        called=sum(part.leg.first_called_ms is not None for part in legs),
-        served=len(ended),
-        missed=sum(
-            part.leg.first_called_ms is not None
-            and part.leg.started_ms is None
-            and (part.state is State.MISSED or (part.state is State.EXPIRED and part.ticket.hold_since_ms is None))
-            for part in legs
-        ),
-        left=sum(part.state is State.CANCELLED for part in legs),
-        transferred=sum(part.leg.outcome == "transferred" for part in legs),
-        expired=sum(part.state is State.EXPIRED for part in legs),
-        pending=sum(part.state in LIVE for part in legs),
-        wait=spread(leg.wait_ms for leg in sure if leg.wait_ms is not None),
-        service=spread(
-            part.leg.service_ms for part in ended if not part.leg.unreliable and part.leg.service_ms is not None
-        ),
-        overtime=OvertimeFigures(
-            over_wait,
-            rate(over_wait, len(sure)),
-            over_service,
-            rate(over_service, sum(leg.started_ms is not None for leg in sure)),
-        ),
-        ratings=RatingFigures(
-            rated=len(own),
-            active=sum(rating.source == "active" for rating in own),
-            active_late=sum(rating.source == "active_late" for rating in own),
-            default=len(ratings) - len(own),
-            rated_share=rate(len(own), len(ended)),
-            good=good,
-            active_good_rate=rate(good, len(own)),
-            unrated=len(ended) - len(own),
-            unrated_rate=rate(len(ended) - len(own), len(ended)),
-        ),
-        negatives=Negatives(
-            **by_source,
-            upheld=sum(_took(review, "upheld") for review in counted),
-            rectified=sum(_took(review, "rectified") for review in counted),
-            excluded=len(reviews) - len(counted),
-        ),
-        signals=SignalFigures(**{name: sum(name in part.leg.signals for part in legs) for name in SIGNALS}),
-        unreliable=len(legs) - len(sure),
-    )
-
-
-def _named(hall: Hall, by: By) -> dict[str, str]:
+def _names(hall: Hall, by: By) -> dict[str, str]:
     if by == "staff":
         return {}
     things = hall.windows if by == "window" else hall.services
     return {thing.id: thing.name or thing.id for thing in things}
+
+
+def _definitions(columns: Iterable[figures.Column]) -> list[Definition]:
+    return [Definition(c.path, c.meaning_zh, c.meaning_en) for c in columns if c.meaning_en]
+
+
+def counted_day(hall: Hall, day: str, count: Count, as_of_ms: int) -> DayReport:
+    """The report of a counted day."""
+    name = hall.name or hall.id
+    return DayReport(
+        hall=hall.id,
+        name=name,
+        day=day,
+        by=count.by,
+        as_of_ms=as_of_ms,
+        rows=count.rows(_names(hall, count.by)),
+        totals=count.totals("", name),
+        definitions=_definitions(figures.COLUMNS),
+    )
 
 
 def day_report(
@@ -249,37 +128,38 @@ def day_report(
     `tickets` are the day's; of `reviews` those about other days' tickets are passed over. Rows stand in the order of
     the hall's definition, staff by id; what belongs to no window or nobody stands last, under an empty id.
     """
-    tickets = list(tickets)
-    legs = [part for ticket in tickets for part in parts(ticket)]
-    stamp = day.replace("-", "") + "-"
-    about = [review for review in reviews if review.ticket.startswith(stamp)]
-    names = _named(hall, by)
-    grouped: dict[str, list[Part]] = {key: [] for key in names}
-    for part in legs:
-        grouped.setdefault(getattr(part.leg, by) or "", []).append(part)
-    for review in about:
-        grouped.setdefault(getattr(review, by) or "", [])
-    order = [*names, *sorted(key for key in grouped if key and key not in names), *([""] if "" in grouped else [])]
-    issued = dict.fromkeys(order, 0)
-    if by == "service":
-        for ticket in tickets:
-            issued[ticket.legs[0].service] += 1
-    return DayReport(
+    count = Count(by)
+    for ticket in tickets:
+        count.ticket(ticket)
+    for review in reviews:
+        if day_of(review.ticket) == day:
+            count.review(review)
+    return counted_day(hall, day, count, as_of_ms)
+
+
+def month_report(hall: Hall, month: str, counts: Mapping[str, MonthCount], as_of_ms: int) -> MonthReport:
+    """The report of a month (YYYY-MM) from the counts of it and of the months it is compared with."""
+    own = counts[month]
+    names, name = _names(hall, own.count.by), hall.name or hall.id
+
+    def compared(month: str) -> Compared | None:
+        other = counts.get(month)
+        if other is None or not other.days:
+            return None
+        count = other.count
+        return Compared(month=month, days=len(other.days), rows=count.rows(names), totals=count.totals("", name))
+
+    before, year_before = compared_months(month)
+    return MonthReport(
         hall=hall.id,
-        name=hall.name or hall.id,
-        day=day,
-        by=by,
+        name=name,
+        month=month,
+        by=own.count.by,
         as_of_ms=as_of_ms,
-        rows=[
-            _row(
-                key,
-                names.get(key, key),
-                grouped[key],
-                [review for review in about if (getattr(review, by) or "") == key],
-                issued[key] if by == "service" else None,
-            )
-            for key in order
-        ],
-        totals=_row("", hall.name or hall.id, legs, about, len(tickets)),
-        definitions=[Definition(c.path, c.meaning_zh, c.meaning_en) for c in COLUMNS if c.meaning_en],
+        rows=own.count.rows(names),
+        totals=own.count.totals("", name),
+        days=own.days,
+        before=compared(before),
+        year_before=compared(year_before),
+        definitions=_definitions((*figures.COLUMNS, *figures.MONTH)),
     )

@@ -20,8 +20,8 @@ from qserver.domain import lifecycle, reviews
 from . import answers, records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "order", "signals", "reviews", "cases", "moves", "tickets", "windows", "calls",
-    "ratings", "defaults", "time", "hall", "reads", "control", "groups", "hooks", "batch",
+    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
+    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "control", "groups", "hooks", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 CLOSED = frozenset({"time", "hall", "reads", "control", "hooks", "batch"})
@@ -34,12 +34,13 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
     "W": records.WindowRecord,
     "R": records.ReviewRecord,
     "P": records.CaseRecord,
+    "D": records.DayRecord,
     "C": records.Counters,
     "H": answers.HookRecord,
     "N": answers.LetterRecord,
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
-_FIELD = re.compile(r"\b([TLWRPCHN])\.([a-z_]+)")
+_FIELD = re.compile(r"\b([TLWRPDCHN])\.([a-z_]+)")
 
 
 def numbered(chapter: str) -> str:

@@ -142,6 +142,18 @@ class CaseRecord(msgspec.Struct, array_like=True, frozen=True):
     history: list[list[Any]]
 
 
+class DayRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A business day gone by, in the hall's ledger."""
+
+    day: str
+    first: int  # issue sequence of its first ticket; 0 when its tickets have left
+    last: int
+    until_ms: int  # its tickets are needed until then
+    changed: int  # the hall's `s` when something that its figures rest on changed last
+    held: list[tuple[str, int]]  # what each archive holds: its id, and the `changed` it holds
+    reviews_before: int  # its reviews have higher numbers
+
+
 class Counters(msgspec.Struct, array_like=True, frozen=True):
     """Live counters of one service on the current day, and its running mean service time."""
 
@@ -219,7 +231,7 @@ def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
 
 
 def ticket(hall: str, record: TicketRecord) -> public.Ticket:
-    """The public form of a ticket's record. Personal fields (person, phone) never leave this room."""
+    """The public form of a ticket's record. Personal fields (person, phone) are not in it."""
     legs = [_leg(number, leg) for number, leg in enumerate(record.legs, 1)] if record.legs else []
     current = _leg(record.leg, record)
     legs.append(current)

@@ -38,6 +38,7 @@ from .answers import (
 from .control import ControlStore
 from .gate import by_pairs
 from .hooks import HookStore
+from .ledger import LedgerStore
 from .reviews import ReviewStore, cursor
 from .streams import Streams
 from .windows import WindowStore
@@ -61,7 +62,7 @@ class _Kept(NamedTuple):
     configured: Configured
 
 
-class Store(WindowStore, ReviewStore, ControlStore, HookStore, Streams):
+class Store(WindowStore, ReviewStore, LedgerStore, ControlStore, HookStore, Streams):
     """All halls on one topology. `start` it once; every method may then be called by many at a time."""
 
     _halls: dict[str, _Kept]
@@ -225,12 +226,7 @@ class Store(WindowStore, ReviewStore, ControlStore, HookStore, Streams):
 
     async def day_tickets(self, hall: str, day: str = "") -> list[public.Ticket]:
         """All tickets kept of a business day ("" = today's)."""
-        found: list[public.Ticket] = []
-        after: str | None = ""
-        while after is not None:
-            page, after = await self.tickets(hall, limit=1000, after=after, day=day)
-            found += page
-        return found
+        return [one.ticket async for page in self.kept_tickets(hall, day) for one in page]
 
     async def queues(self, hall: str) -> list[public.Queue]:
         """What may be known of each service before taking a ticket."""

@@ -62,6 +62,7 @@ MAY: dict[str, str] = {
     f"POST {HALL}/reviews/none/exclude": "assessor",
     f"GET {HALL}/cases/c1": "clerk supervisor",
     f"POST {HALL}/cases/c1/complete": "clerk supervisor",
+    f"GET {HALL}/workdays/2026-11": EVERY,
     f"GET {HALL}/board": EVERY,
     f"GET {HALL}/stats": "supervisor assessor",
     f"GET {HALL}/reports/day/2026-11-24": "supervisor assessor",

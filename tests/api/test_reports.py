@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qserver.api.reports import as_csv, as_xlsx, plain
+from qserver.api.sheets import as_csv, as_xlsx, plain
 from qserver.domain.figures import COLUMNS
 from qserver.domain.hall import Hall
-from qserver.domain.report import DayReport, day_report
+from qserver.domain.report import DayReport, MonthReport, day_report
 from qserver.store.answers import SYSTEM
 from tests.api.doors import DAY, Doors, Got, serving_at
 from tests.halls import small_hall
@@ -195,10 +195,69 @@ async def test_a_wrong_question_about_a_report_is_refused(doors: Doors, query: s
     assert (await doors.supervisor.get(f"reports/day/{DAY}?{query}")).code == (400, "validation")
 
 
+async def month(doors: Doors, query: str = "", of: str = DAY[:7]) -> MonthReport:
+    return msgspec.convert((await doors.supervisor.get(f"reports/month/{of}?{query}")).ok(), MonthReport)
+
+
+async def test_a_month_is_counted_beside_its_days(worked: Doors) -> None:
+    await worked.time.pass_ms(86_400_000)
+    await worked.issue("a")
+    made = await month(worked, "by=service")
+    assert (made.hall, made.name, made.month, made.by) == ("h1", "政务大厅", "2026-11", "service")
+    assert [(one.id, one.issued) for one in made.days] == [(DAY, 5), ("2026-11-25", 1)]
+    assert (made.totals.issued, made.totals.served, made.totals.expired) == (6, 2, 2)
+    assert [(row.id, row.issued) for row in made.rows] == [("a", 4), ("b", 2), ("few", 0), ("shut", 0)]
+    assert (made.before, made.year_before) == (None, None)
+    december = await month(worked, of="2026-12")
+    assert (december.totals.issued, december.days) == (0, [])
+    assert december.before is not None
+    assert (december.before.month, december.before.days, december.before.totals) == ("2026-11", 2, made.totals)
+    assert {row.id for row in december.before.rows} >= {"w1", "w2", "w3"}
+    next_year = await month(worked, of="2027-11")
+    assert next_year.year_before is not None and next_year.year_before.totals == made.totals
+
+
+async def test_a_months_csv_has_its_days_its_comparison_and_its_definitions(worked: Doors) -> None:
+    got = await worked.supervisor.get("reports/month/2026-12?format=csv")
+    assert got.headers["Content-Disposition"] == 'attachment; filename="h1-2026-12-window.csv"'
+    rows = rows_of(got.body)
+    first = [row[0] if row else "" for row in rows]
+    assert first.index("每日 Days") < first.index("比较 Comparison") < first.index("月份 Month")
+    compared = rows[first.index("比较 Comparison") + 1 :]
+    assert len(compared[0]) == len(COLUMNS) + 1
+    total = next(row for row in compared if row[1] == "合计 Total")
+    assert (total[0], total[compared[0].index("办结 Served")]) == ("2026-11 上月 before", "2")
+    meanings = {row[0]: row[1:] for row in compared if row}
+    assert "不是各日数值的平均" in meanings["全月 Month"][0]
+    assert meanings["月份 Month"] == ["2026-12"]
+
+
+async def test_a_months_workbook_has_a_sheet_for_each_table(worked: Doors) -> None:
+    got = await worked.assessor.get("reports/month/2026-12?by=staff&format=xlsx")
+    book = openpyxl.load_workbook(io.BytesIO(got.body))
+    assert book.sheetnames == ["月报 Month report", "每日 Days", "比较 Comparison", "口径 Definitions"]
+    compared = list(book["比较 Comparison"].iter_rows(values_only=True))
+    assert compared[1][1] == "'=cmd|' /C calc'!A0", "a name stays text here too"
+    assert [row[:2] for row in compared[1:]][-1] == ("2026-11 上月 before", "合计 Total")
+    november = await worked.supervisor.get("reports/month/2026-11?format=xlsx")
+    days = list(openpyxl.load_workbook(io.BytesIO(november.body))["每日 Days"].iter_rows(values_only=True))
+    assert days[1][:3] == (DAY, DAY, 5)
+
+
+@pytest.mark.parametrize("of", ["2026-13", "2026-1", "202611", "november", "2026-11-24", "0001-01"])
+async def test_what_is_no_month_is_refused(doors: Doors, of: str) -> None:
+    refused = await doors.supervisor.get(f"reports/month/{of}")
+    assert refused.code == (400, "validation")
+    assert refused.body["field"] == "month"
+
+
 async def test_reports_are_for_supervisors_and_assessors(doors: Doors) -> None:
     for client in (doors.supervisor, doors.assessor, doors.admin):
         (await client.get(f"reports/day/{DAY}")).ok()
+        (await client.get(f"reports/month/{DAY[:7]}")).ok()
     for client in (doors.guide, doors.clerk["w1"], doors.display, doors.pad["w1"], doors.kiosk):
         got: Got = await client.get(f"reports/day/{DAY}")
         assert got.code == (403, "forbidden")
+        assert (await client.get(f"reports/month/{DAY[:7]}")).code == (403, "forbidden")
     assert (await doors.admin.get(f"/api/v1/halls/h9/reports/day/{DAY}")).code == (404, "not_found")
+    assert (await doors.admin.get(f"/api/v1/halls/h9/reports/month/{DAY[:7]}")).code == (404, "not_found")

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qserver.domain import report as reports
+from qserver.domain import tally as reports
 from qserver.domain.figures import COLUMNS, cells
 from qserver.domain.lifecycle import State
-from qserver.domain.report import DayReport, Row, day_report, percentile, rate, spread
+from qserver.domain.report import DayReport, day_report
+from qserver.domain.tally import Row, percentile, rate, spread
 from qserver.domain.ticket import Leg, OvertimeFlags, Rating, Review, Ticket
 from tests.halls import small_hall
 

@@ -1,15 +1,6 @@
-"""A store with a settable clock and a hall in it, on both data servers."""
+"""The hall of the store's tests, with limits, a quota and opening hours; `timed` has it."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator
-
-import pytest
-
-from qserver.domain import hall
-from qserver.store.answers import SYSTEM
-from qserver.store.topology import Topology
-from tests.store.clocks import TimedStore
 
 HALL = {
     "id": "h1",
@@ -28,16 +19,3 @@ HALL = {
     "calls": {"max_calls": 2, "return_after": 2},
     "rating": {"window_s": 1800},
 }
-
-
-@pytest.fixture
-async def timed(redis_url: str) -> AsyncIterator[TimedStore]:
-    """A store on a fresh data server with hall h1, its clock standing at a Tuesday morning."""
-    topology = Topology.from_url(redis_url)
-    await topology.open()
-    store = TimedStore(topology)
-    await store.start()
-    await store.configure(SYSTEM, hall.parse(HALL))
-    yield store
-    await store.set(0)
-    await store.close()

@@ -22,6 +22,7 @@ local function case_event(ctx, c, kind, more)
   emit(ctx, kind, {
     c[P.ticket], c[P.leg], c[P.window], c[P.service], c[P.staff], ctx.s + 1, 0, 0, 0, 0, c[P.due_ms],
   }, {'case', c[P.id], unpack(more or {})})
+  day_changed(ctx, c[P.ticket])
 end
 
 local function record_case(ctx, c, step, more)

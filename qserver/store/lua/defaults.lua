@@ -9,12 +9,12 @@ local function default_later(ctx, id, number, finished)
   call('ZADD', ctx.keys[DUE], at + 1, 'l ' .. ctx.hall .. ' ' .. id .. ' ' .. number)
 end
 
--- How long tickets of a day that ends now are needed: until nothing can be said of them any more.
+-- How long tickets of a day that ends now are needed: until nothing can be said of them any more, or as the hall says.
 local function rated_until(ctx)
   local rules = ctx.rules.rating
   local until_ms = after_span(ctx.rules, ctx.now, rules.late)
   if rules.default ~= 0 then until_ms = math.max(until_ms, after_span(ctx.rules, ctx.now, rules.default_after)) end
-  return until_ms + 2
+  return math.max(until_ms, ctx.now + ctx.rules.retention.live) + 2
 end
 
 local function default_due(ctx, id, number)
@@ -25,5 +25,6 @@ local function default_due(ctx, id, number)
   t[T.events] = t[T.events] + 1
   emit(ctx, 'rating.recorded', {id, number, leg.window, leg.service, leg.staff, t[T.events]},
     {'score', level, 'source', 'default'})
+  day_changed(ctx, id)
   save_ticket(ctx, t)
 end

@@ -66,6 +66,7 @@ local function rate(ctx, window, item)
   end
   emit(ctx, 'rating.recorded', {t[T.id], number, leg.window, leg.service, leg.staff, t[T.events]}, extra, nil,
     end_prompt(ctx, leg.window, t[T.id], number))
+  day_changed(ctx, t[T.id])
   if score <= 2 then
     open_review(ctx, 'rating', {
       window = leg.window, service = leg.service, staff = leg.staff, leg = number,

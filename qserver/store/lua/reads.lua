@@ -108,7 +108,9 @@ reading('list_tickets', function(ctx, argv)
     local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids))
     for i, id in ipairs(ids) do
       after, looked = after + 1, looked + 1
-      local wanted = packed[i] and string.sub(id, 1, #stamp) == stamp
+      local of = string.sub(id, 1, #stamp)
+      if of > stamp then return {1, after, false}, found end -- in order of issue days rise
+      local wanted = packed[i] and of == stamp
       if wanted and (state ~= '' or service ~= '') then
         local t = unpack_(packed[i])
         wanted = (state == '' or t[T.state] == state) and (service == '' or t[T.service] == service)

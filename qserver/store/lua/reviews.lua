@@ -1,12 +1,14 @@
 -- Negative reviews 差评 and their follow-up, by the tables of domain/reviews.py: REVIEW_STEPS, REVIEW_TERMS, REVIEW_ENDED.
 -- A step is added to the history and to the feed in the same words; nothing that stands there is ever changed. A term
 -- that passes is put on record before whatever step comes late; sweep and the steps come through the same function.
-
+local open_review, review_due, retain_review -- what later chapters use; a library has room for 200 names
+do
 -- Ids of events about a review end in the hall's number `s`: its ticket may be gone, and with it the ticket's count.
 local function review_event(ctx, r, kind, more, n, service_ms)
   emit(ctx, 'review.' .. kind, {
     r[R.ticket], r[R.leg], r[R.window], r[R.service], r[R.staff], n or ctx.s + 1, 0, 0, service_ms or 0, 0, r[R.due_ms],
   }, {'review', r[R.id], 'source', r[R.source], unpack(more)})
+  day_changed(ctx, r[R.ticket])
 end
 
 local function record_step(ctx, r, step, more)
@@ -41,7 +43,7 @@ end
 
 -- Opens a review of a leg and answers its id. `r`: {window, service, staff, ticket, leg, service_ms, more}; `t`: the
 -- ticket, when it is at hand, whose count of events then goes on. What no citizen said comes from the system.
-local function open_review(ctx, source, r, t)
+function open_review(ctx, source, r, t)
   local number = (tonumber(call('HGET', ctx.state, 'reviews')) or 0) + 1
   call('HSET', ctx.state, 'reviews', number)
   call('HINCRBY', ctx.state, 'reviews_open', 1)
@@ -76,7 +78,7 @@ local function settle_review(ctx, r)
 end
 
 -- What is due for a review now: the reminder, or that it is late.
-local function review_due(ctx, id)
+function review_due(ctx, id)
   local r = load_review(ctx, id)
   if not r then return end
   if not settle_review(ctx, r) and r[R.remind_ms] ~= 0 and ctx.now >= r[R.remind_ms] then
@@ -84,6 +86,45 @@ local function review_due(ctx, id)
     record_step(ctx, r, 'reminded', {'term', REVIEW_TERMS[r[R.stage]]})
   end
   save_review(ctx, r)
+end
+
+-- Sets when a review that has ended is looked at for what it may no longer hold.
+local function retain(ctx, r, at)
+  local records = ctx.rules.retention.records
+  if records > 0 then at = math.min(at, math.max(ctx.now, r[R.opened_ms] + records)) end
+  call('ZADD', ctx.keys[DUE], at, 'e ' .. ctx.hall .. ' ' .. r[R.id])
+end
+
+-- Takes the citizen's words out of a review's history; whether there were any.
+local function erase_words(r)
+  local found = false
+  for _, step in ipairs(r[R.history]) do
+    for i = 4, #step - 1, 2 do
+      if step[i] == 'comment' and step[i + 1] ~= '' then step[i + 1], found = '', true end
+    end
+  end
+  return found
+end
+
+-- What a review that has ended may no longer hold: the citizen's words after the time for what is personal, and nothing
+-- at all after the time for records. One that goes on again is looked at again when it ends.
+function retain_review(ctx, id)
+  local r, rules = load_review(ctx, id), ctx.rules.retention
+  if not r or not REVIEW_ENDED[r[R.stage]] then return end
+  local gone_ms = r[R.opened_ms] + rules.records
+  local actor = ctx.actor
+  ctx.actor = 'system'
+  if rules.records > 0 and ctx.now >= gone_ms then
+    call('HDEL', ctx.keys[REVIEWS], id)
+    review_event(ctx, r, 'removed', {})
+  else
+    if erase_words(r) then
+      record_step(ctx, r, 'erased', {'what', 'comment'})
+      save_review(ctx, r)
+    end
+    if rules.records > 0 then retain(ctx, r, gone_ms) end
+  end
+  ctx.actor = actor
 end
 
 -- argv: review, step, result, assignee, then what goes on record: name, value, ...
@@ -111,8 +152,10 @@ command('follow_up', function(ctx, argv)
   enter_stage(ctx, r, stage)
   if REVIEW_ENDED[stage] ~= ended then
     call('HINCRBY', ctx.state, 'reviews_open', REVIEW_ENDED[stage] and -1 or 1)
+    if REVIEW_ENDED[stage] then retain(ctx, r, ctx.now + ctx.rules.retention.personal) end
   end
   record_step(ctx, r, step.event, more)
   save_review(ctx, r)
   return {1, r}
 end)
+end

@@ -47,6 +47,7 @@ command('issue', function(ctx, argv)
   enqueue(ctx, t)
   call('RPUSH', ctx.keys[ORDER], id)
   if rules.wait > 0 then schedule(ctx, t) end
+  if argv[9] ~= '' then call('ZADD', ctx.keys[DUE], ctx.day_end, 'p ' .. ctx.hall .. ' ' .. id) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
   local extra = {'priority', priority, 'channel', channel}
   if is_reissued(ctx, held) then signal(t, 'reissued', extra) end

@@ -58,11 +58,13 @@ turn_day = function(ctx)
     end
   end
   drop(ctx, unpack(numbers))
+  local until_ms = rated_until(ctx)
+  close_day(ctx, until_ms)
   ctx.day, ctx.day_end = day, day_end
   ctx.day_iseq = ctx.iseq + 1
   call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall)
   -- NX: a day without tickets does not put off leaving of those before it
-  call('ZADD', keys[DUE], 'NX', rated_until(ctx), 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
+  call('ZADD', keys[DUE], 'NX', until_ms, 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
   ctx.actor = actor
 end
 
@@ -110,15 +112,13 @@ local function rating_due(ctx, id, number)
   save_ticket(ctx, t)
 end
 
--- Tickets issued before number `first` are past their rating time: they leave, a thousand at a time. What they were is
--- in the feed.
-local function forget(ctx, first, again)
-  local left = first - ctx.order_first
-  if left <= 0 then return end
-  local ids = call('LPOP', ctx.keys[ORDER], math.min(left, 1000))
-  call('HDEL', ctx.keys[TICKETS], unpack(ids))
-  ctx.order_first, ctx.changed = ctx.order_first + #ids, true -- without an event, so the head is said to be changed
-  if left > 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
+-- A ticket's telephone number is needed while its day runs and no longer.
+local function erase_phone(ctx, id)
+  local t = load_ticket(ctx, id)
+  if not t or t[T.phone] == '' then return end
+  t[T.phone], t[T.events] = '', t[T.events] + 1
+  emit(ctx, 'ticket.erased', {id, t[T.leg], t[T.window], t[T.service], t[T.staff], t[T.events]}, {'what', 'phone'})
+  save_ticket(ctx, t)
 end
 
 -- What a deadline of each kind asks for: function(ctx, id, leg, member).
@@ -128,6 +128,8 @@ local ASKS = {
   v = function(ctx, id) review_due(ctx, id) end,
   c = function(ctx, _, _, member) case_due(ctx, string.match(member, '^%a %S+ (.*)$')) end, -- may have spaces in it
   l = function(ctx, id, leg) default_due(ctx, id, tonumber(leg)) end,
+  p = function(ctx, id) erase_phone(ctx, id) end,
+  e = function(ctx, id) retain_review(ctx, id) end,
   f = function(ctx, id, _, member) forget(ctx, tonumber(id), member) end,
   d = function(ctx, _, _, member) call('ZADD', ctx.keys[DUE], ctx.day_end, member) end, -- the turn came with the batch
 }
