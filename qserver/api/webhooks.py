@@ -90,7 +90,7 @@ class WebhookInfo(msgspec.Struct, kw_only=True):
     state: Literal["active", "away", "disabled"]
     reason: Annotated[str | None, msgspec.Meta(description="why it is disabled: `gone` = the receiver answered 410")]
     previous_secret_until_ms: Instant
-    waiting: Annotated[int, msgspec.Meta(description="events that failed and are tried again")]
+    waiting: Annotated[int, msgspec.Meta(description="events put aside that will be tried again")]
     dead: Annotated[int, msgspec.Meta(description="events that were given up and are kept")]
     dropped: Annotated[int, msgspec.Meta(description="dead ones that made room for later ones, ever")]
     sent: Annotated[int, msgspec.Meta(description="events delivered, ever")]

@@ -73,6 +73,7 @@ class Courier:
         self._post = post
         self._hook = hook
         self._process = process
+        self._extra = {"webhook": hook.id}
         self._meter = meter
         self._abreast = asyncio.Semaphore(ABREAST)
         self._offset_ms = 0.0  # from our monotonic clock to the data server's
@@ -116,11 +117,12 @@ class Courier:
                 except Refusal as refusal:
                     if refusal.code == "not_found" or refusal.data.get("state") == "disabled":
                         return
-                    log.info("a webhook's round was for nothing", extra={"webhook": self._hook.id, "why": str(refusal)})
+                    log.info("a webhook's round was for nothing", extra={"why": str(refusal), **self._extra})
                 except Unavailable as error:
-                    log.warning("webhooks wait for the data server", extra={"error": str(error)})
+                    if not tries:
+                        log.warning("a webhook waits for the data server", extra={"error": str(error), **self._extra})
                 except Exception:
-                    log.exception("a webhook cannot be delivered for", extra={"webhook": self._hook.id})
+                    log.exception("a webhook cannot be delivered for", extra=self._extra)
                 self.busy, self._heard = False, True
                 await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
@@ -173,7 +175,7 @@ class Courier:
         self._meter.lag = hook.waiting + batch.lag
         self._heard, self._read_s = bool(batch.events), time.monotonic() + READ_S
         if batch.truncated and batch.events:
-            log.error("a webhook lost events: memory was short, and it was too slow", extra={"webhook": hook.id})
+            log.error("a webhook lost events: memory was short, and it was too slow", extra=self._extra)
         return batch
 
     async def _attempt(self, chains: Iterable[Sequence[Item]], tally: Tally) -> None:
@@ -214,12 +216,13 @@ class Courier:
             try:
                 return await self._store.settle_hook(SYSTEM, hook.id, self._process, settlement)
             except Unavailable as error:
-                log.warning("a webhook's round is not on record yet", extra={"webhook": hook.id, "error": str(error)})
+                if not tries:
+                    log.warning("a webhook's round is not on record yet", extra={"error": str(error), **self._extra})
                 await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
 
     def _count(self, before: HookRecord, after: HookRecord, batch: Batch | None) -> None:
-        meter, extra = self._meter, {"webhook": after.id, "error": after.error}
+        meter, extra = self._meter, {"error": after.error, **self._extra}
         meter.sent += after.sent - before.sent
         meter.failed += after.failed - before.failed
         meter.dead += after.died - before.died
@@ -231,7 +234,7 @@ class Courier:
         if schedule.is_away(after.failures) and not schedule.is_away(before.failures):
             log.warning("a webhook's receiver is away", extra=extra)
         elif schedule.is_away(before.failures) and not schedule.is_away(after.failures):
-            log.info("a webhook's receiver is back", extra={"webhook": after.id})
+            log.info("a webhook's receiver is back", extra=self._extra)
 
     async def _let_old_ones_go(self, hook: HookRecord) -> None:
         """Events that have waited too long for a receiver that is away die, so that the feed need not keep them."""

@@ -112,12 +112,16 @@ class Hooks:
         return metrics.lines(self._meters)
 
     async def _run(self) -> None:
+        away = False
         while True:
             self._changed.clear()
             try:
                 await self._look()
+                away = False
             except QserverError as error:
-                log.warning("webhooks cannot be looked up", extra={"error": str(error)})
+                if not away:
+                    log.warning("webhooks cannot be looked up", extra={"error": str(error)})
+                away = True
             except Exception:
                 log.exception("webhooks cannot be looked up")
             with contextlib.suppress(TimeoutError):
