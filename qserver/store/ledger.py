@@ -14,8 +14,8 @@ from qserver.domain import ticket as public
 
 from . import keys, records
 from .answers import SYSTEM
-from .gate import Gate
 from .records import DayRecord
+from .reviews import ReviewStore
 
 PAGE = 250
 """Tickets or reviews read at once: a few ms of the loop and of the data server."""
@@ -24,7 +24,6 @@ _EVALUATION = 11  # of a hall's keys: reviews and cases by id
 _ledger = msgspec.msgpack.Decoder(tuple[int, str, int, int, int, int, list[DayRecord], list[tuple[str, int]]])
 _listed = msgspec.msgpack.Decoder(tuple[int, int, bool])
 _record = msgspec.msgpack.Decoder(records.TicketRecord)
-_review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _case = msgspec.msgpack.Decoder(records.CaseRecord)
 
 
@@ -66,7 +65,7 @@ class KeptTicket(NamedTuple):
     person: str
 
 
-class LedgerStore(Gate):
+class LedgerStore(ReviewStore):
     """Days gone by and their archives."""
 
     async def ledger(self, hall: str) -> Ledger:
@@ -95,11 +94,10 @@ class LedgerStore(Gate):
 
     async def kept_reviews(self, hall: str, after: int = 0) -> AsyncIterator[list[public.Review]]:
         """All reviews with higher numbers than `after`, page by page."""
-        more = True
-        while more:
-            packed, found = await self._read(hall, "list_reviews", after, PAGE, "", "", "")
-            _, after, more = _listed.decode(packed)
-            yield [records.review(_review.decode(one)) for one in found]
+        at: str | None = str(after)
+        while at is not None:
+            page, at = await self.reviews(hall, limit=PAGE, after=at)
+            yield page
 
     async def kept_cases(self, hall: str, cases: list[str]) -> list[public.Case]:
         """Those promised cases of these numbers that are there."""

@@ -39,7 +39,7 @@ from .control import ControlStore
 from .gate import by_pairs
 from .hooks import HookStore
 from .ledger import LedgerStore
-from .reviews import ReviewStore, cursor
+from .reviews import cursor
 from .streams import Streams
 from .windows import WindowStore
 
@@ -62,7 +62,7 @@ class _Kept(NamedTuple):
     configured: Configured
 
 
-class Store(WindowStore, ReviewStore, LedgerStore, ControlStore, HookStore, Streams):
+class Store(WindowStore, LedgerStore, ControlStore, HookStore, Streams):
     """All halls on one topology. `start` it once; every method may then be called by many at a time."""
 
     _halls: dict[str, _Kept]
