@@ -18,11 +18,15 @@ from .ticket import Review, Ticket
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What a figure means, in Chinese and English."""
+    """What a figure means, in Chinese and English. `name`, `name_en`: its headings; `kind`: count, duration (ms), rate
+    (0 to 1) or text."""
 
     figure: str
     zh: str
     en: str
+    name: str
+    name_en: str
+    kind: str
 
 
 class DayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +106,7 @@ def _names(hall: Hall, by: By) -> dict[str, str]:
 
 
 def _definitions(columns: Iterable[figures.Column]) -> list[Definition]:
-    return [Definition(c.path, c.meaning_zh, c.meaning_en) for c in columns if c.meaning_en]
+    return [Definition(c.path, c.meaning_zh, c.meaning_en, c.zh, c.en, c.kind) for c in columns if c.meaning_en]
 
 
 def counted_day(hall: Hall, day: str, count: Count, as_of_ms: int) -> DayReport:

@@ -3,6 +3,7 @@
 
 const TIMEOUT_MS = 8000;
 const TRIES = 5;
+const PATIENCE_MS = 120000;
 
 // The server understood and refused, or (code "unknown") could not be asked in time.
 export class Problem extends Error {
@@ -37,6 +38,21 @@ export class Api {
   // Throws Problem; "unknown" means: it may have happened, press again with the same key to learn.
   post(path, body = {}, key = newKey()) {
     return this.#send("POST", path, JSON.stringify(body), { "Idempotency-Key": key });
+  }
+
+  // One try with much patience, for what takes long to make; answers the response, whose body is still to be read.
+  async patient(path, patience = PATIENCE_MS) {
+    let answer;
+    try {
+      const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+      answer = await this.fetch(path, { headers, cache: "no-store", signal: limit(patience) });
+    } catch (error) {
+      throw new Problem(0, { code: "unknown", detail: String(error) });
+    }
+    if (answer.ok) return answer;
+    const problem = new Problem(answer.status, await read(answer));
+    if (answer.status === 401) this.onDenied(problem);
+    throw problem;
   }
 
   async #send(method, path, body, headers) {

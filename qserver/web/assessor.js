@@ -5,6 +5,7 @@ import { Api, loadHall } from "./api.js";
 import { $, el, show } from "./dom.js";
 import { begin, both, label, naming, readingSwitches } from "./i18n.js";
 import { denied, session } from "./pair.js";
+import { ReportPanel } from "./report.js";
 import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
 import { hm, hms, ServerClock } from "./time.js";
@@ -59,6 +60,7 @@ function linked({ live, since, final }) {
 const reviews = new Reviews($("#review-list"), {
   api, hall: id, names, now: () => clock.now(), workdays: new Workdays(api, id, names.zone),
 }, { state: "appealed" });
+new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 let count = -1;
 new Follow({
   token: me.token, hall: id, topic: "stats", page: "assessor", clock, onLink: linked,

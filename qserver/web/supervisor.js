@@ -4,6 +4,7 @@ import { Api, loadHall, path } from "./api.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
 import { denied, session } from "./pair.js";
+import { ReportPanel } from "./report.js";
 import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
 import { alerts } from "./supervisor-alerts.js";
@@ -64,6 +65,7 @@ function drawAlerts(list) {
 const reviews = new Reviews($("#review-list"), {
   api, hall: me.hall, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
 }, { onPending: draw });
+new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 
 // ---- what is pressed
 

@@ -34,6 +34,9 @@ function format(zone, options) {
 export const hm = (ms, zone) => format(zone, { hour: "2-digit", minute: "2-digit" }).format(ms);
 export const hms = (ms, zone) => format(zone, { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(ms);
 export const monthDay = (ms, zone) => format(zone, { month: "2-digit", day: "2-digit" }).format(ms);
+// YYYY-MM-DD, as the server writes days
+export const isoDay = (ms, zone) =>
+  format(zone, { year: "numeric", month: "2-digit", day: "2-digit" }).format(ms).replaceAll("/", "-");
 export const day = (ms, zone) =>
   format(zone, { year: "numeric", month: "long", day: "numeric", weekday: "long" }).format(ms);
 

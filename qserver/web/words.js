@@ -1,8 +1,10 @@
 // Every text of the pages, 中文 and English, by name. {name} is replaced by a value.
 
+import { REPORT_TEXTS } from "./words-report.js";
 import { REVIEW_TEXTS } from "./words-reviews.js";
 
 export const TEXTS = {
+  ...REPORT_TEXTS,
   ...REVIEW_TEXTS,
 
   // everywhere

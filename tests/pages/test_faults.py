@@ -247,6 +247,7 @@ async def test_a_kiosk_has_no_desk_and_the_phone_may_leave(screens: Screens, hal
 async def test_a_notice_reaches_the_board(screens: Screens, hall: Hall) -> None:
     board = await screens.open("board", "display")
     supervisor = await screens.open("supervisor", "supervisor")
+    await expect(supervisor.locator("#windows tr")).to_have_count(3)  # its forms work from now on
     await supervisor.locator("#notice input").fill("<i>今日 17:00 停止取号</i>")
     await supervisor.keyboard.press("Enter")
     await expect(board.locator("#notice")).to_have_text("<i>今日 17:00 停止取号</i>")
