@@ -93,3 +93,25 @@ def test_both_forms_hold_the_same_event() -> None:
     one = event(ticket="20261124-A001", leg=1, n=2, extra=["reasons", ["等候时间长"], "unknown_to_us", 1.5])
     (in_json,), (in_msgpack,) = cloudevents.as_json([one]), cloudevents.as_msgpack([one])
     assert msgspec.json.decode(in_json) == msgspec.msgpack.decode(in_msgpack) == msgspec.to_builtins(convert(one))
+
+
+@pytest.mark.parametrize("kind", ["rating.recorded", "review.revisited", "review.appealed", "case.completed"])
+def test_words_leave_only_as_far_as_the_analytics_system_reads_them(kind: str) -> None:
+    """The record itself keeps them; whoever pulls, and every webhook, gets this form."""
+    said = [
+        "comment",
+        "电话 13800001234",
+        "note",
+        "已致电 13800001234",
+        "reason",
+        "误评",
+        "reasons",
+        ["慢 13800001234"],
+    ]
+    one = event(kind=kind, extra=said)
+    found = data(one)
+    assert [found[name] for name in ("comment", "note", "reason", "reasons")] == [
+        "***", "已致电 ***", "误评", ["慢 ***"],
+    ]  # fmt: skip
+    assert one.more()["comment"] == "电话 13800001234"
+    assert data(event(kind=kind, extra=["comment", ""]))["comment"] == "", "who said nothing said nothing"
