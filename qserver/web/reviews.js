@@ -10,7 +10,7 @@ import { byUrgency, ended, overdue } from "./review-steps.js";
 import { paintRows } from "./rows.js";
 
 const AGAIN_MS = 15000;
-const PAGE = 100;
+const PAGE = 100; // masking words takes the server time: many short answers rather than one long
 const MOST_PENDING = 2000;
 const SHOWN = 200;
 const STATES = ["open", "assigned", "verified", "rectified", "revisited", "appealed", "closed", "excluded"];
@@ -63,7 +63,7 @@ export class Reviews {
   async #all() {
     const found = [];
     for (let after = ""; after !== null && found.length < MOST_PENDING;) {
-      const page = await this.#ask({ pending: true, latest: true, limit: 500, after });
+      const page = await this.#ask({ pending: true, latest: true, limit: PAGE, after });
       found.push(...page.reviews);
       after = page.next;
     }
