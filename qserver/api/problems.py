@@ -27,6 +27,7 @@ STATUS: Final[Mapping[str, int]] = {
     "wrong_state": 409,
     "window_busy": 409,
     "window_not_open": 409,
+    "taken_over": 409,
     "in_use": 409,
     "service_closed": 409,
     "quota_reached": 409,

@@ -21,6 +21,7 @@ CODES: dict[str, str] = {
     "wrong_state": "the thing is in a state in which this may not happen",
     "window_busy": "the window has a ticket at it",
     "window_not_open": "the window is closed",
+    "taken_over": "somebody else works at the window by now",
     "in_use": "something that is in use cannot be removed",
     "service_closed": "the service is outside its hours or suspended",
     "quota_reached": "the service's tickets of the day are used up",

@@ -63,7 +63,16 @@ KINDS: dict[str, str] = {
     "service.suspended": "issuing for a service was stopped",
     "service.resumed": "issuing for a service was started again",
     "token.created": "a token was made",
-    "token.revoked": "a token was revoked",
+    "token.revoked": "a token was revoked, or a session ended",
+    "staff.added": "somebody may log in 新增人员",
+    "staff.changed": "somebody's name, role or windows were changed",
+    "staff.disabled": "somebody may log in no more 停用",
+    "staff.enabled": "somebody may log in again 启用",
+    "staff.password_changed": "somebody's password was set",
+    "staff.logged_in": "somebody logged in 登录",
+    "staff.logged_out": "somebody logged out 退出",
+    "staff.refused": "somebody's password was given wrong",
+    "staff.locked": "too many wrong passwords: nobody may log in as this person for a while 锁定",
     "webhook.created": "a webhook was made",
     "webhook.removed": "a webhook was removed",
     "webhook.rotated": "a webhook got another secret",
@@ -94,8 +103,14 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     leg: Annotated[int, _doc("leg of the visit, from 1")] = 0
     window: Annotated[str, _doc("window id")] = ""
     service: Annotated[str, _doc("service id")] = ""
-    staff: Annotated[str, _doc("who works at the window")] = ""
-    actor: Annotated[str, _doc("who gave the command: a token's id or staff id; `system` for time")] = ""
+    staff: Annotated[str, _doc("who works at the window; of staff.*, token.*: whom it is about")] = ""
+    actor: Annotated[
+        str,
+        _doc(
+            "who gave the command: the staff id of whoever logged in, else the id of the token that came with it; "
+            "`holder:...` behind a ticket's link, `system` for time, `anonymous` for whoever tries to log in"
+        ),
+    ] = ""
     n: Annotated[
         int,
         _doc("the ticket's n-th event, from 1; of later steps of a review or a case `s` itself; 0 without a ticket"),
@@ -128,7 +143,8 @@ EXTRA: dict[str, str] = {
     "priority": "priority class (issued, reprioritised)",
     "channel": "where the ticket was taken: guide, kiosk, ... (issued)",
     "reason": "the reason given, without numbers that could name somebody (held, paused, reprioritised, suspended, "
-    "review.appealed, .upheld, .excluded, webhook.disabled)",
+    "review.appealed, .upheld, .excluded, webhook.disabled); why a session ended: revoked, logged_out, taken_over, "
+    "disabled, password, changed or too_many (token.revoked)",
     "outcome": "how the leg ended (finished)",
     "next_service": "service of the next leg (finished, transferred)",
     "to_window": "window the ticket is bound to (transferred)",
@@ -142,7 +158,7 @@ EXTRA: dict[str, str] = {
     "reasons": "reasons chosen (rating.recorded)",
     "comment": "`***` when the citizen said something; the feed does not carry the words (rating.recorded, "
     "review.revisited)",
-    "until_ms": "until when the pad may ask (rating.prompted)",
+    "until_ms": "until when the pad may ask (rating.prompted), until when nobody may log in (staff.locked)",
     "signals": "what looks odd: short_service, reissued, cancelled_in_service, many_recalls, undone_before_rating, "
     "rating_burst (finished, issued, cancelled, recalled, undone, rating.recorded)",
     "review": "review id (review.*)",
@@ -159,9 +175,10 @@ EXTRA: dict[str, str] = {
     "spent_ms": "how long it took, ms (review.opened)",
     "rated_ms": "when the citizen rated, by the device's stopwatch (rating.recorded)",
     "case": "the business system's number of the case (finished, case.*, overtime.case)",
-    "token": "token id (token.created, token.revoked)",
-    "role": "the token's role (token.created, token.revoked, device.connected, device.lost)",
-    "of": "the hall the token or webhook is bound to, empty when to none (token.created, token.revoked, webhook.*)",
+    "token": "token id (token.created, token.revoked, staff.logged_in, staff.logged_out)",
+    "role": "the token's or the person's role (token.*, staff.*, device.connected, device.lost)",
+    "of": "the hall the token, person or webhook is bound to, empty when to none (token.*, staff.*, webhook.*)",
+    "wrong": "how many wrong passwords in a row (staff.refused)",
     "webhook": "webhook id (webhook.*)",
     "device": "the device's own name (device.connected, device.lost)",
     "topic": "what the device follows (device.connected, device.lost)",

@@ -16,12 +16,13 @@ class Op(NamedTuple):
     """Who gives a command, and under which key its answer is kept.
 
     `key`: digest of token, method, path and Idempotency-Key, b"" to keep nothing; `body`: 16 bytes, digest of the
-    body's bytes.
+    body's bytes. `seated`: a clerk who logged in, who commands a window only while it is his by the record.
     """
 
     actor: str
     key: bytes = b""
     body: bytes = b""
+    seated: bool = False
 
 
 SYSTEM = Op("system")
@@ -144,7 +145,11 @@ class StreamInfo(NamedTuple):
 
 
 class TokenRecord(msgspec.Struct, array_like=True, frozen=True):
-    """A token as stored: never the token itself, only its digest. `expires_ms` 0 = never."""
+    """A token as stored: never the token itself, only its digest. `expires_ms` 0 = never.
+
+    `staff`: whose session it is, "" of a device or system. A session that ended is known until it would have ended by
+    itself: `revoked_ms`, `ended` (why) and `ended_by` (whose doing it was) are set then.
+    """
 
     id: str
     role: str
@@ -155,6 +160,42 @@ class TokenRecord(msgspec.Struct, array_like=True, frozen=True):
     created_ms: int
     expires_ms: int
     revoked_ms: int
+    staff: str = ""
+    ended: str = ""
+    ended_by: str = ""
+
+
+class StaffRecord(msgspec.Struct, array_like=True, frozen=True):
+    """Somebody who logs in. The record leaves the store, its `hash` and `sessions` never the server."""
+
+    hall: str
+    id: str
+    name: str
+    role: str
+    windows: list[str]  # where a clerk may work; none named = every window
+    hash: str  # of the password: argon2id, in its PHC form
+    created_ms: int
+    changed_ms: int  # when the password was set
+    disabled_ms: int  # 0 = may log in
+    wrong: int  # tries to log in since the last one that went well
+    tried_ms: int  # when the last of them was
+    locked_ms: int  # until when nobody may try, 0 = not locked
+    login_ms: int  # the last log-in, 0 = none yet
+    sessions: list[str]  # digests of its sessions' tokens, oldest first
+
+
+class Session(NamedTuple):
+    """A log-in that went well: the session's token, and the ids of the sessions that ended for it."""
+
+    token: TokenRecord
+    ended: list[str]
+
+
+class StaffChange(NamedTuple):
+    """A person as it is after a change, and the ids of the sessions that ended for it."""
+
+    person: StaffRecord
+    ended: list[str]
 
 
 class PairingRecord(msgspec.Struct, array_like=True, frozen=True):

@@ -38,13 +38,14 @@ class ControlStore(Gate):
         return Answer(_token_answer.decode(packed)[1], replayed)
 
     async def tokens(self) -> list[TokenRecord]:
-        """All tokens, oldest first."""
+        """All tokens that were not revoked, oldest first."""
         names = keys.control_keys()
         found: Any = await self._topology.call(keys.CONTROL_TAG, "HVALS", names[6])
-        return sorted((_token.decode(one) for one in found), key=lambda token: (token.created_ms, token.id))
+        tokens = [token for token in map(_token.decode, found) if not token.revoked_ms]
+        return sorted(tokens, key=lambda token: (token.created_ms, token.id))
 
     async def token_by_digest(self, digest: str) -> TokenRecord | None:
-        """The token whose text has this digest (sha256, hex)."""
+        """The token whose text has this digest (sha256, hex); a session that ended among them, see TokenRecord."""
         packed: Any = await self._topology.call(keys.CONTROL_TAG, "HGET", keys.control_keys()[6], digest)
         return None if packed is None else _token.decode(packed)
 

@@ -102,7 +102,8 @@ class Gate:
         return found
 
     async def _command(self, hall: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        return await self._batches.add(hall, function, (op.key, op.body, op.actor, *args))
+        actor = (op.actor,) if op.seated else op.actor
+        return await self._batches.add(hall, function, (op.key, op.body, actor, *args))
 
     async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
         return await self._batches.add("", function, (op.key, op.body, op.actor, *args))

@@ -13,7 +13,7 @@
       ..:r           hash    reviews by id; promised cases as c:NUMBER
       ..:c           list    the last calls, newest first
 
-    q:{ctl}:...      the control partition: tokens, pairings, feed groups, its own stream
+    q:{ctl}:...      the control partition: tokens, pairings, feed groups, staff, its own stream
     q:{ctl}:hooks    hash    webhooks by id
     q:{ctl}:hook:ID:l   hash  a webhook's letters by number
       ..:w   zset    those to be tried again, by instant
@@ -28,6 +28,9 @@ import zlib
 from functools import cache
 
 CONTROL_TAG = "ctl"
+CONTROL_NAMES = ("tokens", "ids", "pairings", "groups", "settings", "staff", "seats", "strangers")
+"""Tokens by digest, digests by token id, pairing codes, groups, settings; staff by `HALL/ID`, each window's session by
+`HALL/WINDOW`, tries to log in as somebody who does not exist."""
 SLOTS = 16384
 
 
@@ -72,9 +75,8 @@ def hall_keys(tag: str, hall: str) -> tuple[str, ...]:
 
 @cache
 def control_keys() -> tuple[str, ...]:
-    """All keys of the control partition: the shared six, then tokens, token ids, pairings, groups, settings."""
-    base = f"q:{{{CONTROL_TAG}}}"
-    return (*shared(CONTROL_TAG), *(f"{base}:{name}" for name in ("tokens", "ids", "pairings", "groups", "settings")))
+    """All keys of the control partition: the shared six, then those of `CONTROL_NAMES`."""
+    return (*shared(CONTROL_TAG), *(f"q:{{{CONTROL_TAG}}}:{name}" for name in CONTROL_NAMES))
 
 
 @cache

@@ -21,10 +21,11 @@ from . import answers, records
 
 CHAPTERS = (
     "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
-    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "control", "groups", "hooks", "batch",
+    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "tokens", "control", "staff", "groups", "hooks",
+    "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
-CLOSED = frozenset({"time", "hall", "reads", "control", "hooks", "batch"})
+CLOSED = frozenset({"time", "hall", "reads", "control", "staff", "hooks", "batch"})
 """Chapters that give nothing to later ones. Their locals are their own: the whole text has room for 200."""
 
 
@@ -38,9 +39,11 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
     "C": records.Counters,
     "H": answers.HookRecord,
     "N": answers.LetterRecord,
+    "K": answers.TokenRecord,
+    "S": answers.StaffRecord,
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
-_FIELD = re.compile(r"\b([TLWRPDCHN])\.([a-z_]+)")
+_FIELD = re.compile(r"\b([TLWRPDCHNKS])\.([a-z_]+)")
 
 
 def numbered(chapter: str) -> str:

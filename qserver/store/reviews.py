@@ -32,15 +32,15 @@ class ReviewStore(Gate):
     """The follow-up of negative reviews 差评, and promised cases 承诺件."""
 
     async def reviews(
-        self, hall: str, *, state: str = "", source: str = "", window: str = "", limit: int = 100, after: str = "",
-        pending: bool = False, latest: bool = False,
+        self, hall: str, *, state: str = "", source: str = "", window: str = "", staff: str = "", limit: int = 100,
+        after: str = "", pending: bool = False, latest: bool = False,
     ) -> tuple[list[public.Review], str | None]:  # fmt: skip
         """Reviews in order of opening, or the `latest` first, and where to go on (None at the end).
 
         `pending`: only those whose follow-up has not ended. A long past is looked through in short calls, so that the
         hall goes on meanwhile; after so many a page ends, however short it is. Refused: validation (`after`).
         """
-        wanted = (state, source, window, "1" if pending else "", "1" if latest else "")
+        wanted = (state, source, window, staff, "1" if pending else "", "1" if latest else "")
         after, left, found = cursor(after), "", list[public.Review]()
         for _ in range(_CALLS):
             packed, some = await self._read(hall, "list_reviews", after, limit - len(found), *wanted, left)

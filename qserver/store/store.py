@@ -40,6 +40,7 @@ from .gate import by_pairs
 from .hooks import HookStore
 from .ledger import LedgerStore
 from .reviews import cursor
+from .staff import StaffStore
 from .streams import Streams
 from .windows import WindowStore
 
@@ -62,7 +63,7 @@ class _Kept(NamedTuple):
     configured: Configured
 
 
-class Store(WindowStore, LedgerStore, ControlStore, HookStore, Streams):
+class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Streams):
     """All halls on one topology. `start` it once; every method may then be called by many at a time."""
 
     _halls: dict[str, _Kept]

@@ -269,6 +269,7 @@ export const TEXTS = {
   code_wrong_state: ["当前状态下不能这样操作", "Not possible in the present state"],
   code_window_busy: ["窗口正在办理其他号", "The window has another ticket"],
   code_window_not_open: ["窗口未开放", "The window is closed"],
+  code_taken_over: ["本窗口已由 {staff} 接管", "{staff} works at this window by now"],
   code_service_closed: ["该业务暂不取号", "No tickets for this service now"],
   code_quota_reached: ["今日号已取完", "No tickets left today"],
   code_already_waiting: ["已有在办号码 {ticket}", "Ticket {ticket} is still waiting"],

@@ -3,7 +3,8 @@
 -- Runs one command. Answers with the packed answer and 0 (done now), 1 (the kept answer again), 2 (the key was used with
 -- another body) or 3 (the handler failed; the text says how).
 local function run(ctx, entry, argv)
-  ctx.actor = argv[3]
+  ctx.seated = type(argv[3]) == 'table'
+  ctx.actor = ctx.seated and argv[3][1] or argv[3]
   local keyed = argv[1] ~= ''
   if keyed then
     local kept, flag = kept_answer(ctx, argv)

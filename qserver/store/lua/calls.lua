@@ -70,6 +70,7 @@ command('call', function(ctx, argv)
   local w = load_window(ctx, argv[4])
   if not w then return refuse('no_such_window') end
   if w[W.state] == 'closed' then return refuse('window_not_open') end
+  if taken(ctx, w) then return taken(ctx, w) end
   if w[W.state] == 'paused' then return refuse('wrong_state', 'state', 'paused') end
   local current
   if w[W.ticket] ~= '' then
@@ -183,6 +184,7 @@ end, wants_window)
 command('unhold', function(ctx, argv)
   local w = load_window(ctx, argv[4])
   if not w then return refuse('no_such_window') end
+  if taken(ctx, w) then return taken(ctx, w) end
   local t, refusal = find_ticket(ctx, argv[5], 'unhold')
   if refusal then return refusal end
   if w[W.state] == 'closed' then return refuse('window_not_open') end
@@ -247,6 +249,7 @@ command('undo', function(ctx, argv)
   local w = load_window(ctx, argv[4])
   if not w then return refuse('no_such_window') end
   if w[W.state] == 'closed' then return refuse('window_not_open') end
+  if taken(ctx, w) then return taken(ctx, w) end
   local kept = field(ctx, 'u:' .. w[W.id])
   local undo = kept and unpack_(kept)
   local now_t = undo and load_ticket(ctx, undo[2])

@@ -1,39 +1,10 @@
--- The control partition: settings, tokens, pairing codes. A token is known by the digest of its text, never its text.
+-- The control partition: settings, pairing codes.
 
 -- argv: a random server key, number of partitions. The first ones given stay; the answer is what stands.
 control('settings', function(ctx, argv)
   call('HSETNX', ctx.state, 'server_key', argv[4])
   call('HSETNX', ctx.state, 'partitions', argv[5])
   return {1, call('HGET', ctx.state, 'server_key'), tonumber(call('HGET', ctx.state, 'partitions'))}
-end)
-
-local function put_token(ctx, token)
-  local before = call('HGET', ctx.keys[IDS], token[1])
-  if before then call('HDEL', ctx.keys[TOKENS], before) end
-  call('HSET', ctx.keys[TOKENS], token[6], pack(token))
-  call('HSET', ctx.keys[IDS], token[1], token[6])
-  emit(ctx, 'token.created', {'', 0, token[4]}, {'token', token[1], 'role', token[2], 'of', token[3]})
-end
-
--- argv: id, role, hall, window, name, digest, lives until (0 = for ever). A token of that id is replaced.
-control('create_token', function(ctx, argv)
-  local token = {argv[4], argv[5], argv[6], argv[7], argv[8], argv[9], ctx.now, tonumber(argv[10]), 0}
-  local same = call('HGET', ctx.keys[TOKENS], argv[9])
-  if same and unpack_(same)[1] == token[1] then return {1, unpack_(same)} end
-  put_token(ctx, token)
-  return {1, token}
-end)
-
--- argv: id
-control('revoke_token', function(ctx, argv)
-  local digest = call('HGET', ctx.keys[IDS], argv[4])
-  if not digest then return refuse('not_found', 'what', 'token') end
-  local token = unpack_(call('HGET', ctx.keys[TOKENS], digest))
-  call('HDEL', ctx.keys[IDS], argv[4])
-  call('HDEL', ctx.keys[TOKENS], digest)
-  token[9] = ctx.now
-  emit(ctx, 'token.revoked', {'', 0, token[4]}, {'token', token[1], 'role', token[2], 'of', token[3]})
-  return {1, token}
 end)
 
 -- argv: id, digest of the code, role, hall, window, name, lives for ms (0 = until used)
@@ -57,7 +28,7 @@ control('redeem_pairing', function(ctx, argv)
   local pairing = kept and unpack_(kept)
   if not pairing or (pairing[6] ~= 0 and pairing[6] < ctx.now) then return refuse('not_found', 'what', 'pairing') end
   call('HDEL', ctx.keys[PAIRINGS], argv[4])
-  local token = {argv[5], pairing[2], pairing[3], pairing[4], pairing[5], argv[6], ctx.now, 0, 0}
+  local token = {argv[5], pairing[2], pairing[3], pairing[4], pairing[5], argv[6], ctx.now, 0, 0, '', '', ''}
   put_token(ctx, token)
   return {1, token}
 end)

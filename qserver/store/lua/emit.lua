@@ -122,4 +122,12 @@ local function save_window(ctx, w)
   ctx.saved[w[W.id]], ctx.packed[w[W.id]] = w, nil
 end
 
+-- Refusal of a command by a clerk who logged in for the window, once somebody else works there: what is done at a window
+-- stands on record under the name of whoever works at it.
+local function taken(ctx, w)
+  if ctx.seated and w[W.state] ~= 'closed' and w[W.staff] ~= ctx.actor then
+    return refuse('taken_over', 'staff', w[W.staff])
+  end
+end
+
 local function wants_window(_, argv) return {'w:' .. argv[4]} end

@@ -102,6 +102,7 @@ local function at_window(ctx, argv, name)
   local w = load_window(ctx, argv[4])
   if not w then return nil, nil, refuse('no_such_window') end
   if w[W.state] == 'closed' then return nil, nil, refuse('window_not_open') end
+  if taken(ctx, w) then return nil, nil, taken(ctx, w) end
   if w[W.ticket] == '' then return nil, nil, refuse('wrong_state', 'state', w[W.state]) end
   local t = load_ticket(ctx, w[W.ticket])
   local refusal = forbidden_move(name, t)

@@ -1,7 +1,8 @@
 -- What every function begins and ends with: names of keys, epoch, kept answers, the hall's state, refusals.
 --
 -- A handler is function(ctx, argv) -> answer. It makes every check before its first write (there is no roll-back) and
--- returns {1, ...} or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor, arguments.
+-- returns {1, ...} or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor ({actor} of a
+-- clerk who logged in for the window), arguments.
 -- Commands of a hall that arrive together come as one batch (batch.lua): each is checked, done, recorded and answered by
 -- itself, while the hall's head, windows and counters are read and written once for all.
 -- What a handler puts into the hall's hash goes there in one HSET at the end, with the windows and counters it changed.
@@ -106,7 +107,7 @@ local HANDLERS, CONTROLS, HOOK_CONTROLS = {}, {}, {} -- command -> {handler, wan
 local function command(name, handler, wants, fresh) HANDLERS[name] = {handler, wants, fresh} end
 
 -- A command of the control partition, whose settings hash stands where a hall's does.
-local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS = 7, 8, 9, 10, 11
+local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS, STAFF, SEATS, STRANGERS = 7, 8, 9, 10, 11, 12, 13, 14
 local function control(name, handler) CONTROLS[name] = {handler, nil, true} end
 
 local NAMES = {} -- hall key -> hall id

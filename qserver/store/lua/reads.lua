@@ -122,13 +122,15 @@ reading('list_tickets', function(ctx, argv)
   return {1, after, true}, found
 end)
 
--- argv: after (review number, 0 = from the beginning), limit, state, source, window, '1' = only those whose follow-up has
--- not ended, '1' = the newest first, how many of those are still to be met ('' = not known). Looks at 1000 reviews per
--- call, a few ms, and at none beyond the last that has not ended when only those are wanted: they are few and mostly new,
--- the others pile up for years. The answer is {1, last looked at, more?, still to be met or -1} and records.
+-- argv: after (review number, 0 = from the beginning), limit, state, source, window, staff, '1' = only those whose
+-- follow-up has not ended, '1' = the newest first, how many of those are still to be met ('' = not known). Looks at 1000
+-- reviews per call, a few ms, and at none beyond the last that has not ended when only those are wanted: they are few
+-- and mostly new, the others pile up for years. The answer is {1, last looked at, more?, still to be met or -1} and
+-- records.
 reading('list_reviews', function(ctx, argv)
-  local after, limit, state, source, window = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], argv[5]
-  local pending, step, left, found = argv[6] == '1', argv[7] == '1' and -1 or 1, tonumber(argv[8]) or -1, {}
+  local after, limit, state, source = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4]
+  local window, staff = argv[5], argv[6]
+  local pending, step, left, found = argv[7] == '1', argv[8] == '1' and -1 or 1, tonumber(argv[9]) or -1, {}
   local last = tonumber(call('HGET', ctx.state, 'reviews')) or 0
   if pending and after == 0 then left = tonumber(call('HGET', ctx.state, 'reviews_open')) or 0 end
   local number = step == 1 and after + 1 or math.min(last, after == 0 and last or after - 1)
@@ -148,7 +150,8 @@ reading('list_reviews', function(ctx, argv)
       if r and not ended and left > 0 then left = left - 1 end
       after = tonumber(string.sub(ids[i], 2))
       if r and not (pending and ended) and (state == '' or r[R.state] == state)
-        and (source == '' or r[R.source] == source) and (window == '' or r[R.window] == window) then
+        and (source == '' or r[R.source] == source) and (window == '' or r[R.window] == window)
+        and (staff == '' or r[R.staff] == staff) then
         found[#found + 1] = packed
       end
       if #found == limit or left == 0 then return answer() end

@@ -24,6 +24,7 @@ end
 local function window_for(ctx, argv, name)
   local w = load_window(ctx, argv[4])
   if not w then return nil, refuse('no_such_window') end
+  if name ~= 'open' and taken(ctx, w) then return nil, taken(ctx, w) end
   if WINDOW_MOVES[name][w[W.state]] then return w end
   if w[W.state] == 'closed' then return nil, refuse('window_not_open') end
   if w[W.ticket] ~= '' then return nil, refuse('window_busy') end
