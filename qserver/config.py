@@ -73,6 +73,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_limit_per_address: Annotated[
         float, Meta(ge=0, description="requests per second of one address without a valid token; 0 = no limit")
     ] = 50
+    login_rate_per_minute: Annotated[
+        float, Meta(ge=0, description="tries to log in per minute of one address; 0 = no limit")
+    ] = 60
+    login_wrong_max: Annotated[
+        int, Meta(ge=1, le=1000, description="wrong passwords in a row after which nobody may log in as that person")
+    ] = 5
+    login_lock_s: Annotated[
+        int, Meta(ge=1, le=86_400, description="for how long then, seconds; so long wrong passwords count, too")
+    ] = 900
+    session_s: Annotated[
+        int, Meta(ge=60, le=31_536_000, description="how long whoever logged in stays so, seconds")
+    ] = 43_200
     requests_in_flight: Annotated[
         int, Meta(ge=16, description="requests worked on at one time, per process; more are told to come again (503)")
     ] = 1024

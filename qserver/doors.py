@@ -26,6 +26,7 @@ from qserver.api.runner import Runner
 from qserver.archive.archiver import Archiver
 from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
+from qserver.auth.login import Terms
 from qserver.domain.errors import QserverError, Unavailable
 from qserver.feed.trim import Trimmer
 from qserver.hooks.hooks import Hooks
@@ -192,8 +193,12 @@ class Doors:
                 authenticator,
                 archive=shelf,
                 limits=Limits(
-                    settings.rate_limit_per_token, settings.rate_limit_per_address, settings.requests_in_flight
+                    settings.rate_limit_per_token,
+                    settings.rate_limit_per_address,
+                    settings.requests_in_flight,
+                    settings.login_rate_per_minute,
                 ),
+                terms=Terms(settings.session_s * 1000, settings.login_wrong_max, settings.login_lock_s * 1000),
                 websocket=push.handler,
                 pages=pages(),
                 metrics=(

@@ -13,6 +13,7 @@ from aiohttp import web
 from qserver.archive.reports import Reports
 from qserver.archive.shelf import Shelf
 from qserver.auth.authenticator import Authenticator
+from qserver.auth.login import Terms
 from qserver.hooks.hooks import Hooks
 from qserver.store.store import Store
 
@@ -24,12 +25,14 @@ from . import (
     halls,
     health,
     links,
+    login,
     openapi,
     problems,
     ratings,
     reports,
     reviews,
     runner,
+    staff,
     tickets,
     tokens,
     webhooks,
@@ -46,7 +49,8 @@ WebSocket = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 _MODULES: Final = (
-    halls, tokens, tickets, links, windows, ratings, reviews, cases, workdays, reports, boards, events, webhooks, docs,
+    halls, tokens, login, staff, tickets, links, windows, ratings, reviews, cases, workdays, reports, boards, events,
+    webhooks, docs,
 )  # fmt: skip
 
 
@@ -61,6 +65,7 @@ def application(
     *,
     archive: Shelf | None = None,
     limits: Limits | None = None,
+    terms: Terms | None = None,
     websocket: WebSocket | None = None,
     pages: Iterable[web.RouteDef] = (),
     metrics: Sequence[Provider] = (),
@@ -70,9 +75,9 @@ def application(
 ) -> web.Application:
     """The application; store, authenticator and webhooks are started by whoever made them.
 
-    `archive`: where days are that have left the store; `draining`: whether this process is about to end, for /readyz.
-    Without `hooks` others deliver; webhooks are only made and tested here. Raises LookupError when a route does not
-    stand in the role table, ValueError when two routes are one.
+    `archive`: where days are that have left the store; `terms`: of logging in; `draining`: whether this process is
+    about to end, for /readyz. Without `hooks` others deliver; webhooks are only made and tested here. Raises
+    LookupError when a route does not stand in the role table, ValueError when two routes are one.
     """
     app = web.Application(handler_args=runner.OPTIONS)
     feed = events.attach(app, store)
@@ -80,7 +85,9 @@ def application(
     webhooks.attach(app, store, hooks)
     own = health.Health(store, (runner.BROKEN.metrics, *metrics, events.metrics(feed)), draining)
     known = (*routes(), *own.routes())
-    frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits or Limits(), access_log)
+    limits = limits or Limits()
+    frame = Frame(store, authenticator, (*known, *openapi.routes(known)), limits, access_log)
+    login.attach(app, store, authenticator, terms or Terms(), limits.logins)
     own.watch(frame)
     app[FRAME] = frame
     if websocket is not None:

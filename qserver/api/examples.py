@@ -11,6 +11,7 @@ from .routing import H
 
 _W: Final = H + "/windows/{window}"
 _R: Final = H + "/reviews/{id}"
+_S: Final = H + "/staff/{staff}"
 _LEG: Final[dict[str, Any]] = {
     "leg": 1,
     "service": "id-card",
@@ -132,6 +133,17 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "POST /api/v1/tokens": {"role": "clerk", "hall": "demo", "window": "w3", "name": "3 号窗口电脑"},
     "POST /api/v1/pairings": {"role": "pad", "hall": "demo", "window": "w3"},
     "POST /api/v1/pair": {"code": "5f0c2a9be1d4.Zk3v0bq8mJ1hY2xTq9wLr7aE"},
+    "POST /api/v1/login": {"hall": "demo", "staff": "1024", "password": "青山不老 绿水长流", "window": "w3"},
+    "POST /api/v1/password": {"password": "青山不老 绿水长流", "new": "春风又绿江南岸！"},
+    f"POST {H}/staff": {
+        "id": "1024",
+        "name": "李敏",
+        "role": "clerk",
+        "windows": ["w3"],
+        "password": "青山不老 绿水长流",
+    },
+    f"POST {_S}/change": {"windows": ["w3", "w4"]},
+    f"POST {_S}/password": {"password": "春风又绿江南岸！"},
     "PUT /api/v1/events/{group}": {"from": "start"},
     "POST /api/v1/events/{group}/ack": {"cursor": "MTc5NTMxMDU4ODAwMC0w"},
     "POST /api/v1/webhooks": {
@@ -192,6 +204,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "created_ms": 1795310000000,
         "expires_ms": None,
         "revoked_ms": None,
+        "staff": None,
         "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
     },
     "POST /api/v1/webhooks": _WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="},
@@ -228,6 +241,28 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "next": None,
     },
     "POST /api/v1/webhooks/{id}/redeliver": {"letters": 1},
+    "POST /api/v1/login": {
+        "token": "qs_5f0c2a9be1d4_k7v1Zq0bW3mT8sYxJ2hR5cLnU9aPdEgF",
+        "role": "clerk",
+        "hall": "demo",
+        "window": "w3",
+        "staff": "1024",
+        "name": "李敏",
+        "expires_ms": 1795353200000,
+    },
+    f"GET {_S}": {
+        "staff": {
+            "id": "1024",
+            "name": "李敏",
+            "role": "clerk",
+            "windows": ["w3"],
+            "created_ms": 1795310000000,
+            "password_ms": 1795310000000,
+            "disabled_ms": None,
+            "locked_until_ms": None,
+            "login_ms": 1795310000000,
+        }
+    },
     f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
     f"POST {_R}/assign": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
     f"GET {_R}": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},

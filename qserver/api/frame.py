@@ -210,7 +210,11 @@ class Frame:
     ) -> responses.Written:
         principal = known.principal
         key = intake.idempotency_key(request) if endpoint.keeps else ""
-        op = known.op = intake.operation(principal.id, request, key, content) if key else Op(principal.id)
+        op = Op(principal.actor, seated=principal.seated)
+        if endpoint.route.secret:
+            op = intake.operation(principal, request, key, b"") if key else op
+        elif key:
+            op = known.op = intake.operation(principal, request, key, content)
         if content:
             intake.check_type(request)
         body = endpoint.decode(content)
@@ -230,7 +234,7 @@ class Frame:
             return responses.answer(status, b"", "", headers)
         if not isinstance(content, bytes):
             content = _encode(content)
-        if value.keep and key and (kept := await self._keep(known, status, content)) is not None:
+        if value.keep and known.op.key and (kept := await self._keep(known, status, content)) is not None:
             return kept
         return responses.answer(status, content, value.content_type, headers)
 

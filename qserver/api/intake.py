@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from aiohttp import web
 
+from qserver.auth.principal import Principal
 from qserver.domain.errors import Refusal
 from qserver.store.answers import Op
 
@@ -24,12 +25,15 @@ from .routing import Empty
 BODY_WAIT_S: Final = 30.0
 """A body that has not come by then is refused, so that slow senders hold nothing for long."""
 
+STAFF_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
+"""What somebody who logs in may be called."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _PARTS: Final = {
     "hall": (_ID, "not_found", "hall"),
     "window": (_ID, "no_such_window", "window"),
     "service": (_ID, "no_such_service", "service"),
     "case": (re.compile(r"[^\x00-\x1f\x7f]{1,64}"), "not_found", "case"),  # the business system's own
+    "staff": (re.compile(STAFF_ID), "not_found", "staff"),
     "no": (re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}"), "not_found", "ticket"),
 }
 _OTHER_PART: Final = (re.compile(r"[A-Za-z0-9._~-]{1,200}"), "not_found", "")
@@ -92,13 +96,16 @@ def idempotency_key(request: Asked) -> str:
     return key
 
 
-def operation(actor: str, request: Asked, key: str, content: bytes) -> Op:
-    """Who asks, and the names under which the answer is kept: by token, method, path and key, for these bytes."""
-    scope = "\0".join((actor, request.method, request.path, key))
+def operation(principal: Principal, request: Asked, key: str, content: bytes) -> Op:
+    """Who asks, and the names under which the answer is kept: by token (of who logged in: by person), method, path and
+    key, for these bytes.
+    """
+    scope = "\0".join((principal.account, request.method, request.path, key))
     return Op(
-        actor,
+        principal.actor,
         hashlib.sha256(scope.encode("utf-8", "surrogateescape")).digest(),
         hashlib.blake2b(content, digest_size=16).digest(),
+        principal.seated,
     )
 
 

@@ -12,22 +12,25 @@ ACCOUNTS_MAX = 50_000
 
 
 class Limits(NamedTuple):
-    """`per_token`, `per_address` (without a valid token): requests per second, 0 = off. `in_flight`: at one time."""
+    """`per_token`, `per_address` (without a valid token): requests per second, 0 = off. `in_flight`: at one time.
+    `logins`: tries to log in per minute of one address, 0 = off.
+    """
 
     per_token: float = 200
     per_address: float = 50
     in_flight: int = 1024
+    logins: float = 60
 
 
 class Rate:
-    """Requests per second by account, with bursts of one second's worth (GCRA: one number per account).
+    """Requests per second by account, with bursts of `burst_s` seconds' worth (GCRA: one number per account).
 
     Kept is the instant at which all that was taken would be paid back; an account in the past owes nothing.
     """
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, burst_s: float = 1.0) -> None:
         self._cost = 1 / per_second if per_second else 0.0
-        self._burst = max(1.0, self._cost)
+        self._burst = max(burst_s, self._cost)
         self._paid: dict[str, float] = {}
 
     def take(self, account: str, now_s: float) -> int:

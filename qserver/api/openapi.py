@@ -26,6 +26,7 @@ _PARTS: Final = {
     "hall": "hall id",
     "window": "window id",
     "service": "service id",
+    "staff": "staff id of somebody who logs in",
     "no": "a ticket by its number (today's) or its id",
     "id": "id",
     "secret": "the secret of a ticket's link",
@@ -34,6 +35,10 @@ _PARTS: Final = {
     "group": "name of the consumer group",
     "case": "the business system's number of the case",
 }
+_TAGS: Final = {
+    "pair": "tokens", "pairings": "tokens", "t": "links", "login": "staff", "logout": "staff", "password": "staff",
+}  # fmt: skip
+"""Where routes belong whose path does not say so."""
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -266,7 +271,7 @@ def _tag(route: Route) -> str:
     if not path.startswith("/api/"):
         return "server"
     parts = [part for part in path.split("/")[3:] if not part.startswith("{")]
-    return {"pair": "tokens", "pairings": "tokens", "t": "links"}.get(parts[0], parts[1] if parts[1:] else parts[0])
+    return _TAGS.get(parts[0], parts[1] if parts[1:] else parts[0])
 
 
 def routes(others: Sequence[Route]) -> tuple[Route, ...]:

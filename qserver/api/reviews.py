@@ -20,13 +20,19 @@ from .routing import Call, H, Handler, Reply, Route
 _ONE = H + "/reviews/{id}"
 
 
-def _own_window(call: Call) -> str:
-    """The window whose reviews are to be seen, "" for all. Refused: forbidden (an own window is needed)."""
-    if privacy.SIGHT[call.principal.role].reviews is privacy.Reach.ALL:
-        return ""
-    if not call.principal.window:
+def _own(call: Call) -> dict[str, str]:
+    """Whose reviews are to be seen, by the `staff` who logged in or by a device's `window`; {} for all.
+
+    Refused: forbidden (an own window is needed).
+    """
+    me = call.principal
+    if privacy.SIGHT[me.role].reviews is privacy.Reach.ALL:
+        return {}
+    if me.staff:
+        return {"staff": me.staff}
+    if not me.window:
         raise Refusal("forbidden", "who is at no window has no reviews of an own one")
-    return call.principal.window
+    return {"window": me.window}
 
 
 async def list_reviews(call: Call) -> ReviewsAnswer:
@@ -36,21 +42,20 @@ async def list_reviews(call: Call) -> ReviewsAnswer:
         call.hall,
         state=query.state,
         source=query.source,
-        window=_own_window(call),
         pending=query.pending,
         latest=query.latest,
         limit=query.limit,
         after=query.after,
+        **_own(call),
     )
     return ReviewsAnswer([shown.review(call, review) for review in found], after)
 
 
 async def _readable(call: Call) -> Review:
-    """The review, if it is one that the role may see; whose window it is of never changes."""
+    """The review, if it is one that the role may see; whose it is, and of which window, never changes."""
     found = await call.store.review(call.hall, call.params["id"])
-    window = _own_window(call)
-    if window and found.window != window:
-        raise Refusal("forbidden", "a clerk reads and appeals the reviews of the own window only")
+    if any(getattr(found, name) != own for name, own in _own(call).items()):
+        raise Refusal("forbidden", "a clerk reads and appeals the reviews of the own work or window only")
     return found
 
 
@@ -97,7 +102,7 @@ async def close(call: Call) -> Reply:
 
 
 async def appeal(call: Call) -> Reply:
-    """Appeals 申诉; a clerk those of the own window."""
+    """Appeals 申诉; a clerk those of the own work or window."""
     body: Grounds = call.body
     await _readable(call)
     return shown.of_review(call, await call.store.appeal_review(call.op, call.hall, call.params["id"], body.reason))

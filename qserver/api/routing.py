@@ -116,7 +116,9 @@ class Route:
     `body`, `query`: msgspec types (Body's children, or any that forbids unknown fields); a body type whose fields all
     have defaults may be left out by the client. `answer`: the type of the answer, for the documents, as are `also`,
     other statuses of success (201, 304), and `codes`, refusals beyond those every route may give. `bound`: largest
-    body, bytes. `waits`: it may wait for something to happen, so it does not count as work in flight.
+    body, bytes. `waits`: it may wait for something to happen, so it does not count as work in flight. `secret`: the
+    body holds a password; the frame keeps neither an answer nor a digest of it, and its handler gives `call.op` a
+    `body` that nobody can guess passwords from.
     """
 
     method: str
@@ -131,6 +133,7 @@ class Route:
     codes: tuple[str, ...] = ()
     also: tuple[int, ...] = ()
     waits: bool = False
+    secret: bool = False
 
     @property
     def key(self) -> str:

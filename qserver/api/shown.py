@@ -19,7 +19,7 @@ from .routing import Call, Reply
 
 def ticket(call: Call, found: Ticket) -> Ticket:
     """The ticket as the caller sees it."""
-    return privacy.ticket(found, call.principal.role, call.principal.window)
+    return privacy.ticket(found, call.principal.role, call.principal.window, call.principal.staff)
 
 
 def review(call: Call, found: Review) -> Review:

@@ -43,6 +43,7 @@ class TokenInfo(msgspec.Struct, kw_only=True):
     created_ms: int
     expires_ms: int | None
     revoked_ms: int | None
+    staff: Annotated[str | None, msgspec.Meta(description="who logged in; null of a device or system")]
 
 
 class TokenMade(TokenInfo, kw_only=True):
@@ -103,6 +104,7 @@ def _info(record: TokenRecord) -> dict[str, Any]:
         "created_ms": record.created_ms,
         "expires_ms": record.expires_ms or None,
         "revoked_ms": record.revoked_ms or None,
+        "staff": record.staff or None,
     }
 
 
@@ -142,7 +144,7 @@ async def create(call: Call) -> Any:
 
 
 async def list_all(call: Call) -> Any:
-    """Tokens that work; an admin bound to a hall sees those of the hall."""
+    """Tokens that work, sessions among them; an admin bound to a hall sees those of the hall."""
     mine = call.principal.hall
     return Tokens([TokenInfo(**_info(one)) for one in await call.store.tokens() if not mine or one.hall == mine])
 

@@ -50,10 +50,14 @@ def _window(answer: Answer[Window]) -> Reply:
 
 
 async def open_(call: Call) -> Reply:
-    """Opens the window, or takes over an open one."""
+    """Opens the window, or takes over an open one. Whoever logged in names nobody but himself; a clerk need not."""
     body: Open = call.body
+    own = call.principal.staff
+    if own and body.staff not in (None, own):
+        raise Refusal("forbidden", "whoever logged in opens a window in the own name", field="staff")
+    staff = own if call.principal.seated else body.staff or ""
     return _window(
-        await call.store.open(call.op, call.hall, call.params["window"], staff=body.staff or "", services=body.services)
+        await call.store.open(call.op, call.hall, call.params["window"], staff=staff, services=body.services)
     )
 
 
@@ -143,7 +147,7 @@ async def undo(call: Call) -> Reply:
     return shown.of_ticket(call, await call.store.undo(call.op, call.hall, call.params["window"]))
 
 
-_COMMON = ("not_found", "no_such_window", "window_not_open", "wrong_state")
+_COMMON = ("not_found", "no_such_window", "window_not_open", "wrong_state", "taken_over")
 
 
 def _command(name: str, handler: Handler, summary: str, body: Any = Empty, answer: Any = TicketAnswer,

@@ -94,13 +94,10 @@ class Authenticator:
         return secrets.is_own_token(self._store.server_key, token)
 
     async def authenticate(self, token: str) -> Principal:
-        """Who holds this token. Raises Refusal (unauthorized), or Unavailable when that cannot be known now."""
-        principal = self.cached(token)
-        if principal is None:
-            principal = await self._look_up(token)
-        if principal is None:
-            raise Refusal("unauthorized")
-        return principal
+        """Who holds this token. Raises Refusal (unauthorized; of a session that ended also `reason`, and `by` whom),
+        or Unavailable when that cannot be known now.
+        """
+        return self.cached(token) or await self._look_up(token)
 
     def revoked(self, token_id: str) -> None:
         """Forgets a token and tells who asked to be told. The process that revokes need not wait for the stream."""
@@ -108,12 +105,12 @@ class Authenticator:
         for callback in self._callbacks:
             callback(token_id)
 
-    async def _look_up(self, token: str) -> Principal | None:
+    async def _look_up(self, token: str) -> Principal:
         if not token or len(token) > LONGEST_TOKEN:
-            return None
+            raise Refusal("unauthorized")
         digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
         if digest in self._unknown:
-            return None
+            raise Refusal("unauthorized")
         if not self._clock_read_s:
             await self._catch_up()
         changes = self._changes
@@ -122,7 +119,10 @@ class Authenticator:
             record = await self._store.token_by_digest(digest.hex())
         elif self._following:
             self._remember(digest, record)
-        return None if record is None else self._valid(record)
+        principal = None if record is None else self._valid(record)
+        if principal is None:
+            raise _refused(record)
+        return principal
 
     def _remember(self, digest: bytes, record: TokenRecord | None) -> None:
         if record is None:
@@ -138,7 +138,9 @@ class Authenticator:
     def _valid(self, record: TokenRecord) -> Principal | None:
         if record.revoked_ms or (record.expires_ms and record.expires_ms <= self.now_ms()):
             return None
-        return Principal(record.id, Role(record.role), record.hall, record.window, record.name, record.expires_ms)
+        return Principal(
+            record.id, Role(record.role), record.hall, record.window, record.name, record.expires_ms, record.staff
+        )
 
     def _forget(self, token_id: str) -> None:
         self._changes += 1
@@ -213,6 +215,15 @@ class Authenticator:
         elif event.kind == "token.created":
             self._unknown.clear()
             self._forget(event.more()["token"])  # one of the same id may have stood there before
+
+
+def _refused(record: TokenRecord | None) -> Refusal:
+    """Why a token is no good; its holder may know what became of a session."""
+    if record is None or not record.staff:
+        return Refusal("unauthorized")
+    if record.ended:
+        return Refusal("unauthorized", "the session has ended", reason=record.ended, by=record.ended_by)
+    return Refusal("unauthorized", "the session has ended", reason="expired")
 
 
 def _position(entry_id: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ class Principal(NamedTuple):
 
     `hall` and `window` are what the token is bound to ("" = to none); `expires_ms` by the data server's clock, ms since
     the Unix epoch, 0 = never. `role` is None for those who need no token: `NOBODY`, and holders of a ticket's link.
+    `staff`: who logged in, "" when the token is a device's or a system's.
     """
 
     id: str
@@ -20,6 +21,24 @@ class Principal(NamedTuple):
     window: str = ""
     name: str = ""
     expires_ms: int = 0
+    staff: str = ""
+
+    @property
+    def actor(self) -> str:
+        """Who stands on record for what is done: the person, else the token."""
+        return self.staff or self.id
+
+    @property
+    def account(self) -> str:
+        """Whose idempotency keys they are. A person's are the same after another log-in: what was pressed before a
+        session ended is not done twice when it is asked for again in the next one.
+        """
+        return f"staff:{self.hall}:{self.staff}" if self.staff else self.id
+
+    @property
+    def seated(self) -> bool:
+        """Whether it is a clerk who logged in for a window."""
+        return bool(self.staff) and self.role is Role.CLERK
 
 
 NOBODY = Principal("anonymous", None)

@@ -51,6 +51,10 @@ SPANNING = frozenset({Role.ADMIN, Role.ASSESSOR, Role.ANALYTICS})
 """Roles whose tokens may be bound to no hall."""
 AT_WINDOW = frozenset({Role.CLERK, Role.PAD})
 """Roles whose tokens are always bound to a window."""
+PEOPLE = frozenset({Role.ADMIN, Role.SUPERVISOR, Role.ASSESSOR, Role.GUIDE, Role.CLERK})
+"""Roles of people, who log in; the others are devices' and systems'."""
+LED_BY_SUPERVISOR = frozenset({Role.GUIDE, Role.CLERK})
+"""Roles of the people a supervisor sees to, in its own hall."""
 GIVEN_BY_SUPERVISOR = frozenset({Role.SUPERVISOR, Role.GUIDE, Role.KIOSK, Role.CLERK, Role.DISPLAY, Role.PAD})
 """Roles a supervisor may hand out, in its own hall."""
 
@@ -81,6 +85,18 @@ ACCESS: dict[str, Access] = {
     "DELETE /api/v1/tokens/{id}": _by(""),
     "POST /api/v1/pairings": _by("supervisor"),
     "POST /api/v1/pair": Access(OPEN),
+    # Staff 人员
+    "POST /api/v1/login": Access(OPEN),
+    "POST /api/v1/logout": _by(_EVERY),
+    "POST /api/v1/password": _by(_EVERY),
+    f"GET {_H}/staff": _by("supervisor assessor"),
+    f"POST {_H}/staff": _by("supervisor"),
+    f"GET {_H}/staff/{{staff}}": _by("supervisor assessor"),
+    f"POST {_H}/staff/{{staff}}/change": _by("supervisor"),
+    f"POST {_H}/staff/{{staff}}/password": _by("supervisor"),
+    f"POST {_H}/staff/{{staff}}/disable": _by("supervisor"),
+    f"POST {_H}/staff/{{staff}}/enable": _by("supervisor"),
+    f"GET {_H}/staff/{{staff}}/events": _by("assessor"),
     # Tickets 取号
     f"POST {_H}/tickets": _by("guide kiosk"),
     f"GET {_H}/tickets": _by("guide clerk supervisor assessor"),

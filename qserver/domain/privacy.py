@@ -35,7 +35,7 @@ class Reach(StrEnum):
     """Of whom something is seen."""
 
     NONE = "none"
-    OWN = "own"  # 本人/本窗口: of the ticket one holds, of the window one works at
+    OWN = "own"  # 本人/本窗口: of the ticket one holds, of one's own work, of the window a device stands at
     ALL = "all"
 
 
@@ -115,12 +115,18 @@ def case(found: Case, role: Role | None) -> Case:
     return msgspec.structs.replace(found, history=[said(step, role) for step in found.history])
 
 
-def ticket(found: Ticket, role: Role | None, window: str = "") -> Ticket:
-    """The ticket as that role sees it; `window`: where its token is bound. The holder's ticket is all its own."""
+def ticket(found: Ticket, role: Role | None, window: str = "", staff: str = "") -> Ticket:
+    """The ticket as that role sees it; `staff`: who logged in, else `window`: where the device's token is bound. The
+    holder's ticket is all its own.
+    """
     sight = SIGHT[role]
     if sight.ratings is Reach.ALL and sight.signals is Reach.ALL:
         return found
-    legs = [_leg(leg, sight, role is HOLDER or (window != "" and leg.window == window)) for leg in found.legs]
+
+    def is_own(leg: Leg) -> bool:
+        return role is HOLDER or (leg.staff == staff if staff else window != "" and leg.window == window)
+
+    legs = [_leg(leg, sight, is_own(leg)) for leg in found.legs]
     if all(seen is leg for seen, leg in zip(legs, found.legs, strict=True)):
         return found
     return msgspec.structs.replace(found, rating=legs[-1].rating, legs=legs)

@@ -26,7 +26,7 @@ from qserver.store.answers import SYSTEM
 from qserver.store.store import Store
 from tests.halls import small_hall
 
-FREE = Limits(per_token=0, per_address=0)
+FREE = Limits(per_token=0, per_address=0, logins=0)
 
 
 class Api:

@@ -8,6 +8,7 @@ import pytest
 
 from qserver.auth import secrets
 from qserver.auth.authenticator import Authenticator
+from qserver.auth.principal import Principal
 from qserver.domain.errors import Refusal, Unavailable
 from qserver.domain.lifecycle import Role
 from qserver.store.answers import SYSTEM
@@ -50,7 +51,7 @@ async def test_a_token_says_who_it_is(authenticator: Authenticator, valkey_store
     text = await make(valkey_store)
     assert authenticator.cached(text) is None
     found = await authenticator.authenticate(text)
-    assert found == ("t1", Role.CLERK, "h1", "w1", "窗口", 0)
+    assert found == Principal("t1", Role.CLERK, "h1", "w1", "窗口")
     await known_to_be_followed(authenticator, text)
     assert authenticator.cached(text) == found
 

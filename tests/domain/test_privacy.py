@@ -113,6 +113,12 @@ def test_ratings_and_signals_are_seen_as_far_as_the_table_reaches(role: Role | N
     assert marks == {Reach.ALL: [True, True], Reach.NONE: [False, False], Reach.OWN: [True, False]}[SIGHT[role].signals]
 
 
+def test_a_clerk_who_logged_in_owns_its_work_at_whichever_window() -> None:
+    found = visit(msgspec.structs.replace(leg(1, "w1"), staff="a"))
+    assert ticket(found, Role.CLERK, "w9", "a").rating is not None
+    assert ticket(found, Role.CLERK, "w1", "b").rating is None
+
+
 def test_a_clerk_without_a_window_owns_nothing() -> None:
     found = visit(msgspec.structs.replace(leg(1, ""), window=None))
     assert ticket(found, Role.CLERK, "").rating is None
