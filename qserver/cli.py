@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check, doctor, events, hall, report, serve, token, webhook
+from .commands import check, doctor, events, hall, report, serve, staff, token, webhook
 from .commands.client import CommandError
 
-_COMMANDS = (serve, hall, token, events, webhook, report, doctor, check)
+_COMMANDS = (serve, hall, token, staff, events, webhook, report, doctor, check)
 
 
 def parser() -> argparse.ArgumentParser:

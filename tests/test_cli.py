@@ -65,20 +65,20 @@ async def server() -> AsyncIterator[Whole]:
 def run(server: Whole, tmp_path: Path) -> Run:
     """Runs a command against `server`, with the admin's token unless told otherwise."""
 
-    async def ran(*arguments: str | Path, **environment: str) -> Ended:
+    async def ran(*arguments: str | Path, typed: str = "", **environment: str) -> Ended:
         given = {"QSERVER_URL": server.url, "QSERVER_TOKEN": server.admin, **environment}
-        return await command(*arguments, cwd=tmp_path, **given)
+        return await command(*arguments, cwd=tmp_path, typed=typed, **given)
 
     return ran
 
 
-async def command(*arguments: str | Path, cwd: Path, **environment: str) -> Ended:
+async def command(*arguments: str | Path, cwd: Path, typed: str = "", **environment: str) -> Ended:
     clean = {name: text for name, text in os.environ.items() if not name.startswith("QSERVER_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "qserver", *map(str, arguments), cwd=cwd, env=clean | environment,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await process.communicate()
+    out, err = await process.communicate(typed.encode())
     assert process.returncode is not None
     return Ended(process.returncode, out.decode("utf-8", "replace"), err.decode(), out)
 
@@ -129,6 +129,69 @@ async def test_tokens_are_made_listed_and_revoked(hall: str, server: Whole, run:
     assert (await server.request("GET", f"/halls/{hall}/windows/w1", token=text)).status == 401
     assert (await run("token", "create", "--role", "pad", "--hall", hall)).code == 1
     assert (await run("token", "create", "--role", "boss")).code == 2
+
+
+async def test_people_are_added_let_in_and_kept_out(hall: str, server: Whole, run: Run) -> None:
+    await server.put_hall(small_hall(hall))
+    at = ("--hall", hall)
+
+    async def may_log_in(password: str, window: str = "w1") -> int:
+        body = {"hall": hall, "staff": "1024", "password": password, "window": window}
+        return (await server.request("POST", "/login", body, token="")).status
+
+    made = await run(
+        "staff", "add", "1024", *at, "--role", "clerk", "--name", "李敏", "--window", "w1", typed="pass one\n"
+    )
+    assert (made.code, made.out) == (0, "1024 added\n")
+    assert await may_log_in("pass one") == 200
+    assert await may_log_in("pass one", "w2") == 403
+    assert (await run("staff", "change", "1024", *at, "--any-window")).out == "1024 changed\n"
+    assert await may_log_in("pass one", "w2") == 200
+    assert (await run("staff", "passwd", "1024", *at, typed="pass two\r\n")).code == 0
+    assert [await may_log_in(one) for one in ("pass one", "pass two")] == [401, 200]
+    assert (await run("staff", "disable", "1024", *at)).out == "1024 disabled\n"
+    assert await may_log_in("pass two") == 401
+    listed = (await run("staff", "list", *at)).out
+    assert listed.startswith("1024\tclerk\t-\t") and listed.endswith("\t李敏\tdisabled\n")
+    assert (await run("staff", "enable", "1024", *at)).code == 0
+    assert await may_log_in("pass two") == 200
+    kinds = [json.loads(line)["type"] for line in (await run("staff", "events", "1024", *at)).out.splitlines()]
+    assert kinds[0] == "qserver.staff.added" and kinds[-1] == "qserver.staff.logged_in"
+    again = await run("staff", "add", "1024", *at, "--role", "clerk", typed="pass one\n")
+    assert (again.code, "(in_use)" in again.err) == (1, True)
+    assert (await run("staff", "add", "2048", *at, "--role", "pad", typed="pass one\n")).code == 2
+    nothing = await run("staff", "add", "2048", *at, "--role", "clerk")
+    assert (nothing.code, "no password" in nothing.err) == (2, True)
+    short = await run("staff", "add", "2048", *at, "--role", "clerk", typed="short\n")
+    assert (short.code, "(validation)" in short.err, "short" in short.err) == (1, True, False)
+
+
+@pytest.mark.parametrize(("second", "code"), [("secret words", 0), ("other words", 1)])
+async def test_a_password_is_asked_for_twice_at_a_terminal_and_not_shown(
+    hall: str, server: Whole, tmp_path: Path, second: str, code: int
+) -> None:
+    await server.put_hall(small_hall(hall))
+    ours, theirs = os.openpty()
+    clean = {name: text for name, text in os.environ.items() if not name.startswith("QSERVER_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "qserver", "staff", "add", "1024", "--hall", hall, "--role", "guide", cwd=tmp_path,
+        env=clean | {"QSERVER_URL": server.url, "QSERVER_TOKEN": server.admin}, start_new_session=True,
+        stdin=theirs, stdout=asyncio.subprocess.PIPE, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    reader = asyncio.StreamReader()
+    terminal = os.fdopen(ours, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), terminal)
+    shown = b""
+    for prompt, typed in ((b"password: ", "secret words"), (b"again: ", second)):
+        shown += await reader.readuntil(prompt)
+        os.write(ours, f"{typed}\n".encode())
+    assert await process.wait() == code
+    assert b"words" not in shown
+    answer = await server.request(
+        "POST", "/login", {"hall": hall, "staff": "1024", "password": "secret words"}, token=""
+    )
+    assert answer.status == (401 if code else 200)
 
 
 async def test_events_are_pulled_once_in_either_form(hall: str, server: Whole, run: Run) -> None:
