@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+import statistics
 from collections import Counter
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from qserver.archive.archiver import Archiver
+from qserver.archive.reports import Reports
+from qserver.archive.shelf import Shelf
 from qserver.domain import hall
 from qserver.domain.events import Event
+from qserver.domain.hall import Hall
+from qserver.domain.report import MonthReport
+from qserver.domain.ticket import Review
 from qserver.store.answers import SYSTEM, Op, RatingItem
 from qserver.store.topology import Topology
 from tests.servers import DataServer
@@ -58,13 +66,15 @@ async def served(store: TimedStore, window: str) -> str:
     return ticket.id
 
 
-async def play(store: TimedStore, chance: random.Random) -> Counter[str]:
-    """Three weeks of days; answers what the pads sent and got."""
+async def play(store: TimedStore, chance: random.Random, archiver: Archiver) -> Counter[str]:
+    """Three weeks of days, archived as they go by; answers what the pads sent and got."""
     counted: Counter[str] = Counter()
     day = dt.date(2026, 9, 21)
     while day < dt.date(2026, 10, 14):
         day += dt.timedelta(days=1)
         await store.set(int(dt.datetime.combine(day, dt.time(9), ZONE).timestamp() * 1000))
+        await sweep(store)
+        await archiver.once()
         await sweep(store)
         if not works(day):
             continue
@@ -85,6 +95,35 @@ async def play(store: TimedStore, chance: random.Random) -> Counter[str]:
     return counted
 
 
+async def recount(reported: tuple[Hall, MonthReport], events: list[Event], reviews: list[Review], month: str) -> None:
+    """A month's report against the events of the feed alone."""
+    report = reported[1]
+
+    def within(window: str | None, kind: str) -> list[Event]:
+        stamp = month.replace("-", "")
+        mine = (one for one in events if one.kind == kind and one.ticket.startswith(stamp))
+        return [one for one in mine if window in (None, one.window)]
+
+    assert {row.id for row in report.rows} == set(WINDOWS)
+    for row, window in [(report.totals, None), *((row, row.id) for row in report.rows)]:
+        finished = within(window, "ticket.finished")
+        services = sorted(one.service_ms for one in finished)
+        assert (row.served, row.service.count) == (len(finished), len(services))
+        assert row.service.p90_ms == pytest.approx(statistics.quantiles(services, n=10, method="inclusive")[8], abs=0.5)
+        assert row.service.mean_ms == pytest.approx(statistics.mean(services), abs=0.5)
+        assert row.overtime.service == len({one.ticket for one in within(window, "overtime.service")})
+        scores = [one.more()["score"] for one in within(window, "rating.recorded")]
+        assert (row.ratings.rated, row.ratings.good) == (len(scores), sum(score >= 3 for score in scores))
+        assert row.negatives.rating == sum(score <= 2 for score in scores)
+        about = [one for one in reviews if one.ticket.startswith(month.replace("-", ""))]
+        cases = [one for one in about if one.source == "case" and window in (None, one.window)]
+        assert row.negatives.case == len(cases)
+    assert report.totals.issued == len(within(None, "ticket.issued")) == sum(row.issued or 0 for row in report.days)
+    assert [row.id for row in report.days] == sorted({one.day for one in within(None, "ticket.issued")})
+    assert (report.before is None) == (month == "2026-09")
+    assert report.before is None or report.before.totals.served == 6 * 8 * len(WINDOWS)
+
+
 async def feed(store: TimedStore) -> list[Event]:
     found: list[Event] = []
     last = "-"
@@ -95,16 +134,22 @@ async def feed(store: TimedStore) -> list[Event]:
 
 
 @pytest.mark.timeout(180)
-async def test_every_figure_of_weeks_over_a_holiday_can_be_recounted_from_the_feed(valkey: DataServer) -> None:
+async def test_every_figure_of_weeks_over_a_holiday_can_be_recounted_from_the_feed(
+    valkey: DataServer, tmp_path: Path
+) -> None:
     topology = Topology.from_url(valkey.url)
     await topology.open()
     store = TimedStore(topology)
     await store.start()
     await store.set(int(dt.datetime(2026, 9, 21, 8, tzinfo=ZONE).timestamp() * 1000))
     await store.configure(SYSTEM, hall.parse(HALL))
-    counted = await play(store, random.Random(20260930))
+    shelf = Shelf(tmp_path / "archive")
+    shelf.open()
+    archiver = Archiver(store, shelf, again_s=0)
+    counted = await play(store, random.Random(20260930), archiver)
     await store.pass_ms(1_800_000)
     await sweep(store)
+    await archiver.once()
     events, reviews = await feed(store), (await store.reviews(H, limit=1000))[0]
     assert len({event.id for event in events}) == len(events)
     assert [event.s for event in events] == list(range(1, len(events) + 1))
@@ -138,5 +183,9 @@ async def test_every_figure_of_weeks_over_a_holiday_can_be_recounted_from_the_fe
     across = [one for one in reviews if one.opened_ms < end_of(one.opened_ms, 1) - 6 * 86_400_000]
     assert across, "some terms pass over the whole holiday"
     assert (await store.stats(H)).open_reviews == len(reviews)
+
+    assert await store.day_tickets(H, "2026-09-22") == [] and shelf.holds(H, "2026-09-22"), "the first days have left"
+    for month in ("2026-09", "2026-10"):
+        await recount(await Reports(store, shelf).month(H, month, "window"), events, reviews, month)
     await store.set(0)
     await store.close()
