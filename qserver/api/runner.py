@@ -93,7 +93,7 @@ class Protocol(RequestHandler):
             if self.transport is not None:
                 self.transport.pause_reading()
             return
-        if self._straight:
+        if self._straight and data:  # aiohttp gives itself nothing, to go on with what it has
             found = whole(data)
             if found is None:
                 self._straight = False
