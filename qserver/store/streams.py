@@ -93,6 +93,12 @@ class Reader:
 
         Raises Unavailable when a connection broke; the next call opens it again.
         """
+        if len(self._groups) == 1:  # nothing to wait for besides, so no task of its own
+            try:
+                return await self._read_group(0, self._groups[0], after, block_ms, count)
+            except asyncio.CancelledError:
+                await self.close()
+                raise
         busy = set(self._waiting.values())
         for n, group in enumerate(self._groups):
             if n not in busy:
