@@ -58,7 +58,7 @@ function linked({ live, since, final }) {
 }
 
 const reviews = new Reviews($("#review-list"), {
-  api, hall: id, names, now: () => clock.now(), workdays: new Workdays(api, id, names.zone),
+  api, hall: id, staff: me.staff, names, now: () => clock.now(), workdays: new Workdays(api, id, names.zone),
 }, { state: "appealed" });
 new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 let count = -1;

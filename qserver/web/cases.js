@@ -8,7 +8,7 @@ import { answered, Kept } from "./kept.js";
 import { MOST } from "./review-steps.js";
 import { Workdays } from "./workdays.js";
 
-export function cases({ api, hall, names, window: own, now }) {
+export function cases({ api, hall, staff, names, window: own, now }) {
   const workdays = new Workdays(api, hall, names.zone);
   const trouble = $("#case-trouble");
   const say = (content) => {
@@ -46,7 +46,7 @@ export function cases({ api, hall, names, window: own, now }) {
   }
 
   function form(one) {
-    const kept = new Kept(`case:${hall}:${one.id}`);
+    const kept = new Kept(`case:${hall}:${one.id}`, staff);
     const note = el("textarea", { name: "note", rows: 2, maxlength: MOST.words, oninput: () => kept.keep({ note: note.value }) });
     note.value = kept.values.note ?? "";
     const button = el("button", { type: "submit", class: "main", id: "case-complete" },

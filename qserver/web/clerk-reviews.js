@@ -1,5 +1,5 @@
-// The clerk's own reviews: those of the window its token belongs to, as the server lets a clerk read them, and the way to
-// appeal. What has not ended is looked up often, the rest when asked for.
+// The clerk's own reviews: of the own work, or of the window a device's token belongs to, as the server lets a clerk read
+// them, and the way to appeal. What has not ended is looked up often, the rest when asked for.
 
 import { path } from "./api.js";
 import { $, el } from "./dom.js";
@@ -12,8 +12,8 @@ import { Workdays } from "./workdays.js";
 const AGAIN_MS = 30000;
 const LAST = 50;
 
-export function ownReviews({ api, hall, names, now }) {
-  const tools = { api, hall, names, now, workdays: new Workdays(api, hall, names.zone), changed: () => load() };
+export function ownReviews({ api, hall, staff, names, now }) {
+  const tools = { api, hall, staff, names, now, workdays: new Workdays(api, hall, names.zone), changed: () => load() };
   const all = $("#reviews-all");
 
   async function load() {

@@ -33,8 +33,8 @@ let busy = false;
 const staff = () => localStorage.getItem(STAFF) ?? "";
 const forms = dialogs({ hall, names, staff, window: me.window });
 const queue = lists({ api, hall: me.hall, names, window: () => w, press, now: () => clock.now() });
-const mine = ownReviews({ api, hall: me.hall, names, now: () => clock.now() });
-const promised = cases({ api, hall: me.hall, names, window: me.window, now: () => clock.now() });
+const mine = ownReviews({ api, hall: me.hall, staff: me.staff, names, now: () => clock.now() });
+const promised = cases({ api, hall: me.hall, staff: me.staff, names, window: me.window, now: () => clock.now() });
 
 // ---- what is shown
 

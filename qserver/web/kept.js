@@ -3,16 +3,18 @@
 
 import { newKey, Problem } from "./api.js";
 
-// The server understood and refused; anything else may have happened.
-export const answered = (error) => error instanceof Problem && error.status >= 400 && error.status < 500;
+// The server understood and refused; anything else may have happened. Whose session has ended may ask again in the next.
+export const answered = (error) =>
+  error instanceof Problem && error.status >= 400 && error.status < 500 && error.code !== "unauthorized";
 
+// `staff`: who logged in; nobody finds another's words in his form. `name`: what the form is for.
 export class Kept {
   #name;
   #storage;
   #state;
 
-  constructor(name, storage = sessionStorage) {
-    this.#name = `qserver:kept:${name}`;
+  constructor(name, staff = "", storage = sessionStorage) {
+    this.#name = `qserver:kept:${staff}:${name}`;
     this.#storage = storage;
     try {
       this.#state = JSON.parse(storage.getItem(this.#name));

@@ -9,11 +9,11 @@ import { due, history, moment } from "./history.js";
 import { bodyOf, FORMS, missing, MOST, overdue } from "./review-steps.js";
 import { focusRow } from "./rows.js";
 
-// `tools`: {api, hall, names, now, workdays, changed}. `changed` is told after a step and when a review turned out to
+// `tools`: {api, hall, staff, names, now, workdays, changed}; `staff`: who logged in, if somebody did. `changed` is told after a step and when a review turned out to
 // be another than it was listed as.
-export function openReview(id, { api, hall, names, now, workdays, changed }) {
+export function openReview(id, { api, hall, staff, names, now, workdays, changed }) {
   const base = path(hall, "reviews", id);
-  const kept = new Kept(`review:${hall}:${id}`);
+  const kept = new Kept(`review:${hall}:${id}`, staff);
   const facts = el("dl", { class: "facts" });
   const told = el("div", {});
   const form = el("form", { class: "step", novalidate: true });
@@ -147,7 +147,9 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
   }
 
   async function failed(step, error) {
-    if (!answered(error)) {
+    if (error.code === "unauthorized") {
+      box.close(); // the page says what to do; what was typed is kept
+    } else if (!answered(error)) {
       say(label("step_unsure"));
     } else if (error.code === "wrong_state" && step === "appeal" && error.body.appeal_until_ms !== undefined) {
       await load();
@@ -159,7 +161,6 @@ export function openReview(id, { api, hall, names, now, workdays, changed }) {
       changed();
     } else {
       say(explain(error));
-      if (error.code === "unauthorized") box.close();
     }
     if (!box.open) toast(explain(error), "bad");
   }

@@ -29,7 +29,7 @@ export class Reviews {
   #next = null;
   #asked = 0;
 
-  // `tools`: {api, hall, names, now, workdays}. `state`: what is shown first, "" = all that has not ended.
+  // `tools`: as for openReview, but `changed`. `state`: what is shown first, "" = all that has not ended.
   constructor(root, tools, { state = "", onPending = () => {} } = {}) {
     this.#root = root;
     this.#tools = { ...tools, changed: () => this.#choose({}) };

@@ -63,7 +63,7 @@ function drawAlerts(list) {
 }
 
 const reviews = new Reviews($("#review-list"), {
-  api, hall: me.hall, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
+  api, hall: me.hall, staff: me.staff, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
 }, { onPending: draw });
 new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 

@@ -11,7 +11,7 @@ export const REVIEW_TEXTS = {
   handle: ["处理", "Handle"],
   look: ["查看", "Look"],
   reviews_of_hall: ["差评处理", "Negative reviews"],
-  reviews_mine: ["本窗口差评", "Reviews of my window"],
+  reviews_mine: ["我的差评", "My reviews"],
   filter_state: ["状态", "State"],
   filter_source: ["来源", "Source"],
   filter_pending: ["待处理（全部）", "To handle (all)"],

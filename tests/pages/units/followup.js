@@ -93,7 +93,7 @@ export const tests = {
   async "a press whose answer was lost goes again under its key, whatever happened to the page"() {
     const [shelf, doors] = [new Shelf(), api(lost(), away(), { done: 1 })];
     for (const code of ["unknown", "unavailable", ""]) {
-      same(await fails(new Kept("r1", shelf).send(doors, "/a", { note: "x" })), code);
+      same(await fails(new Kept("r1", "li", shelf).send(doors, "/a", { note: "x" })), code);
     }
     same(new Set(doors.asked.map(([, , key]) => key)).size, 1);
     same(shelf.kept.size, 0, "nothing is kept of what is on record");
@@ -101,25 +101,37 @@ export const tests = {
   async "another body, or the same to another address, is another press"() {
     const [shelf, doors] = [new Shelf(), api(lost(), lost(), lost())];
     for (const [address, note] of [["/a", "x"], ["/a", "y"], ["/b", "y"]]) {
-      await fails(new Kept("r1", shelf).send(doors, address, { note }));
+      await fails(new Kept("r1", "li", shelf).send(doors, address, { note }));
     }
     same(new Set(doors.asked.map(([, , key]) => key)).size, 3);
   },
   async "a refusal is an answer: the words stay, the press is over"() {
     const [shelf, doors] = [new Shelf(), api(refused(), { done: 1 })];
-    const kept = new Kept("r1", shelf);
+    const kept = new Kept("r1", "li", shelf);
     kept.keep({ verify: { note: "x" } });
     same(await fails(kept.send(doors, "/a", { note: "x" })), "wrong_state");
-    same([new Kept("r1", shelf).values, kept.press], [{ verify: { note: "x" } }, null]);
+    same([new Kept("r1", "li", shelf).values, kept.press], [{ verify: { note: "x" } }, null]);
     await kept.send(doors, "/a", { note: "x" });
     ok(doors.asked[0][2] !== doors.asked[1][2], "two keys");
     same(answered(refused()) && !answered(lost()) && !answered(away()) && !answered(new Error("x")), true);
   },
+  async "whose session has ended goes on in the next one, and nobody else does"() {
+    const ended = new Problem(401, { code: "unauthorized" });
+    const [shelf, doors] = [new Shelf(), api(ended, { done: 1 }, { done: 2 })];
+    const kept = new Kept("r1", "li", shelf);
+    kept.keep({ appeal: { reason: "误评" } });
+    same(await fails(kept.send(doors, "/a", { reason: "误评" })), "unauthorized");
+    same([new Kept("r1", "wang", shelf).values, new Kept("r1", "wang", shelf).press], [{}, null]);
+    await new Kept("r1", "wang", shelf).send(doors, "/a", { reason: "误评" });
+    await new Kept("r1", "li", shelf).send(doors, "/a", { reason: "误评" });
+    const [first, others, again] = doors.asked.map(([, , key]) => key);
+    same([first === again, first === others], [true, false]);
+  },
   "what others left in the storage is no accident"() {
     const shelf = new Shelf();
-    shelf.setItem("qserver:kept:r1", "{broken");
-    same([new Kept("r1", shelf).values, new Kept("r1", shelf).press], [{}, null]);
-    same(new Kept("r2", shelf).values, {});
+    shelf.setItem("qserver:kept:li:r1", "{broken");
+    same([new Kept("r1", "li", shelf).values, new Kept("r1", "li", shelf).press], [{}, null]);
+    same(new Kept("r2", "li", shelf).values, {});
   },
   "only what was filled in is sent, and what is needed is asked for in order"() {
     same(bodyOf("assign", { to: " li ", note: " \n" }), { to: "li" });
