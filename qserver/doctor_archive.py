@@ -76,5 +76,5 @@ async def waiting(store: Store, halls: Iterable[Hall]) -> AsyncIterator[Finding]
         yield Finding(
             "warn",
             f"archive {archive}: not heard of since {since} UTC; days wait for it until it is 30 days",
-            "start the server whose data directory holds it (the file archive/id names it)",
+            "start the server whose data directory holds it (the file archive/.id names it)",
         )

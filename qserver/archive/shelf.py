@@ -3,7 +3,8 @@
 A file holds a day as it stood at one moment: lines of JSON, packed, the first one about the day, then a line for each
 ticket, review and promised case in the interface's own words. It is written beside its place, made safe on disk and
 renamed, so at any line of this a reader finds the former file or the new one, whole. Whoever writes holds the
-directory's lock, which ends with its process. Only files are known here, neither Redis nor the loop.
+directory's lock, which ends with its process. Names that begin with a dot are the directory's own: no hall has one.
+Only files are known here, neither Redis nor the loop.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Shelf:
     def open(self) -> None:
         """Make the directory, for its owner only, and the archive's own id in it. Raises OSError, ValueError."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.directory / "id"
+        path = self.directory / ".id"
         while not self.id:
             try:
                 self.id = path.read_text(encoding="ascii").strip()
@@ -124,7 +125,7 @@ class Shelf:
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Whether this process may write now: one at a time may."""
-        with (self.directory / "lock").open("ab") as file:
+        with (self.directory / ".lock").open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -55,6 +55,7 @@ KINDS: dict[str, str] = {
     "review.removed": "a review left the record: its time was over",
     "case.accepted": "a promised case began 承诺件",
     "case.completed": "a promised case was completed",
+    "case.removed": "a promised case left the record: its time was over",
     "case.withdrawn": "the finish that accepted the case was taken back",
     "hall.configured": "the hall's definition changed",
     "day.closed": "the business day ended",

@@ -126,7 +126,7 @@ class Retention(_Strict, frozen=True, kw_only=True):
     citizen's words) stays `personal_days`, the records of a day and its reviews `record_days`; 0 = for ever.
     """
 
-    live_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 0
+    live_days: Annotated[int, msgspec.Meta(ge=0, le=400)] = 0
     personal_days: Annotated[int, msgspec.Meta(ge=1, le=3660)] = 180
     record_days: Annotated[int, msgspec.Meta(ge=0, le=36600)] = 1830
 

@@ -7,9 +7,11 @@ import random
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from qserver.archive.archiver import Archiver
 from qserver.archive.shelf import Line, Shelf
+from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
 from qserver.store import keys
 from qserver.store.answers import SYSTEM, RatingItem
@@ -339,22 +341,31 @@ async def test_the_record_of_a_day_goes_when_its_time_is_over_and_no_day_before(
     one = await archiver(timed, shelf)
     await furnish(timed, retention={"personal_days": 30, "record_days": 60})
     await complaint(timed)
+    await serve(timed, outcome="accepted", case="C 1")
     [review] = (await timed.reviews(H))[0]
     await take(timed, review.id, "assign", "verify", "rectify", "revisit", "close")
     await turn(timed)
     await one.once()
     await settle(timed)
+    await timed.complete_case(SYSTEM, H, "C 1")
+    late = (await timed.reviews(H))[0][-1]
+    assert late.source == "case"
     await timed.set(MORNING + 60 * DAY_MS - 1)
     await settle(timed)
     await Archiver(timed, shelf).once()
-    assert shelf.days(H) == [TUESDAY] and (await timed.reviews(H))[0]
+    assert shelf.days(H) == [TUESDAY] and (await timed.reviews(H))[0] and await timed.case(H, "C 1")
     await timed.set(MORNING + 61 * DAY_MS)
     await settle(timed)
     await Archiver(timed, shelf).once()
-    assert shelf.days(H) == [] and (await timed.reviews(H))[0] == []
+    assert shelf.days(H) == []
+    assert [one.id for one in (await timed.reviews(H))[0]] == [late.id], "what goes on stays"
     [removed] = await events(timed, "review.removed")
     assert (removed.actor, removed.more()["review"]) == ("system", review.id)
-    assert (await timed.stats(H)).open_reviews == 0
+    [gone] = await events(timed, "case.removed")
+    assert (gone.actor, gone.more()["case"]) == ("system", "C 1")
+    with pytest.raises(Refusal):
+        await timed.case(H, "C 1")
+    assert (await timed.stats(H)).open_reviews == 1
 
 
 async def test_a_file_says_itself_what_it_is(timed: TimedStore, shelf: Shelf) -> None:

@@ -131,12 +131,24 @@ def test_one_process_writes_at_a_time_and_a_dead_one_holds_no_lock(shelf: Shelf)
         assert mine
 
 
+@pytest.mark.parametrize("hall", ["id", "lock", "h1-part"])
+def test_a_hall_may_have_any_name(shelf: Shelf, hall: str) -> None:
+    draft = shelf.draft(hall, DAY)
+    draft.add([Line(archive=head())])
+    draft.publish()
+    with shelf.lock() as mine:
+        shelf.tidy(hall)
+        assert mine
+    Shelf(shelf.directory).open()
+    assert shelf.days(hall) == [DAY]
+
+
 def test_all_who_open_a_directory_find_one_id(shelf: Shelf, tmp_path: Path) -> None:
     again = Shelf(shelf.directory)
     again.open()
     other = Shelf(tmp_path / "other")
     other.open()
     assert again.id == shelf.id != other.id
-    (other.directory / "id").write_text("nonsense")
+    (other.directory / ".id").write_text("nonsense")
     with pytest.raises(ValueError, match="not an archive's id"):
         Shelf(other.directory).open()

@@ -63,5 +63,5 @@ async def test_workers_archive_a_day_of_a_month_ago_and_let_it_leave(valkey: Dat
 
 async def test_a_server_with_its_own_data_server_has_an_archive() -> None:
     async with Whole() as server:
-        assert (server.data / "archive" / "id").exists()
+        assert (server.data / "archive" / ".id").exists()
         assert b"qserver_archive_days_total 0" in await server.get("//metrics")

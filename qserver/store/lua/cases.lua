@@ -54,6 +54,20 @@ local function accept_case(ctx, id, service, t, leg, window, staff)
   save_case(ctx, c)
 end
 
+-- A case that has ended leaves when the time for records is over.
+local function retain_case(ctx, c)
+  local records = ctx.rules.retention.records
+  if records == 0 or c[P.state] == 'accepted' then return end
+  call('ZADD', ctx.keys[DUE], math.max(ctx.now, c[P.accepted_ms] + records), 'g ' .. ctx.hall .. ' ' .. c[P.id])
+end
+
+local function remove_case(ctx, id)
+  local c, records = load_case(ctx, id), ctx.rules.retention.records
+  if not c or c[P.state] == 'accepted' or records == 0 or ctx.now < c[P.accepted_ms] + records then return end
+  call('HDEL', ctx.keys[REVIEWS], 'c:' .. id)
+  case_event(ctx, c, 'case.removed')
+end
+
 -- The case that a finish at that instant accepted, if it did.
 local function accepted_by(ctx, t, leg, at)
   local c = t[T.case] ~= '' and load_case(ctx, t[T.case])
@@ -64,6 +78,7 @@ local function withdraw_case(ctx, c)
   c[P.state] = 'withdrawn'
   record_case(ctx, c, 'withdrawn')
   save_case(ctx, c)
+  retain_case(ctx, c)
 end
 
 -- Flags a case that is over its limit now and was not flagged yet, and opens its review.
@@ -104,5 +119,6 @@ command('complete_case', function(ctx, argv)
   c[P.state], c[P.completed_ms] = 'completed', ctx.now
   record_case(ctx, c, 'completed', more)
   save_case(ctx, c)
+  retain_case(ctx, c)
   return {1, c}
 end)

@@ -129,6 +129,7 @@ local ASKS = {
   c = function(ctx, _, _, member) case_due(ctx, string.match(member, '^%a %S+ (.*)$')) end, -- may have spaces in it
   l = function(ctx, id, leg) default_due(ctx, id, tonumber(leg)) end,
   p = function(ctx, id) erase_phone(ctx, id) end,
+  g = function(ctx, _, _, member) remove_case(ctx, string.match(member, '^%a %S+ (.*)$')) end,
   e = function(ctx, id) retain_review(ctx, id) end,
   f = function(ctx, id, _, member) forget(ctx, tonumber(id), member) end,
   d = function(ctx, _, _, member) call('ZADD', ctx.keys[DUE], ctx.day_end, member) end, -- the turn came with the batch
