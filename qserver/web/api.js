@@ -3,6 +3,7 @@
 
 const TIMEOUT_MS = 8000;
 const TRIES = 5;
+const LONGEST_WAIT_MS = 5000;
 const PATIENCE_MS = 120000;
 
 // The server understood and refused, or (code "unknown") could not be asked in time.
@@ -69,7 +70,9 @@ export class Api {
         last = new Problem(answer.status, data);
         if (answer.status === 401) this.onDenied(last);
         if (answer.status < 500 && answer.status !== 429) throw last;
-        retry = Math.min(5000, 1000 * Number(answer.headers.get("Retry-After")) || retry);
+        const asked = 1000 * Number(answer.headers.get("Retry-After"));
+        if (answer.status === 429 && asked > LONGEST_WAIT_MS) throw last; // whoever pressed should know
+        retry = Math.min(LONGEST_WAIT_MS, asked || retry);
       } catch (error) {
         if (error === last) throw error;
         last = new Problem(0, { code: "unknown", detail: String(error) });

@@ -1,10 +1,10 @@
 // The assessor's page 绩效考核方: the reviews of a hall with all that was said, appeals first, each to be upheld or
 // excluded with a reason. A token that spans halls chooses one; everything else is as for a supervisor.
 
-import { Api, loadHall } from "./api.js";
+import { Api, loadHall, path } from "./api.js";
 import { $, el, show } from "./dom.js";
 import { begin, both, label, naming, readingSwitches } from "./i18n.js";
-import { denied, session } from "./pair.js";
+import { denied, session, signedIn } from "./pair.js";
 import { ReportPanel } from "./report.js";
 import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
@@ -16,7 +16,8 @@ const CHOSEN = "qserver:assessor:hall";
 begin("page_assessor");
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
+$("header.top").append(signedIn(me));
 const clock = new ServerClock();
 let names = naming({}); // ids stand for names until the hall has come
 const id = me.hall || await choose();
@@ -55,6 +56,7 @@ async function untilThere() {
 function linked({ live, since, final }) {
   show($("#lost"), !live);
   if (!live) $("#lost").replaceChildren(final ? label("refused") : label("lost_since", { at: hm(since, names.zone) }));
+  if (final) api.get(path(id)).catch(() => {}); // is told why
 }
 
 const reviews = new Reviews($("#review-list"), {

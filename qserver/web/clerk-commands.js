@@ -53,10 +53,10 @@ export function at(command, w, now) {
   };
 }
 
-// The command of a key press; null while somebody types or holds a modifier.
+// The command of a key press; null while somebody types or holds a modifier, or something lies over the page.
 export function byKey(event) {
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return null;
-  if (event.target?.closest?.("input, textarea, select") || document.querySelector("dialog[open]")) return null;
+  if (event.target?.closest?.("input, textarea, select") || document.querySelector("dialog[open], .cover")) return null;
   return COMMANDS.find((command) => command.key === event.key.toUpperCase()) ?? null;
 }
 

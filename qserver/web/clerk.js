@@ -10,7 +10,7 @@ import { lists } from "./clerk-lists.js";
 import { ownReviews } from "./clerk-reviews.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
-import { denied, session } from "./pair.js";
+import { denied, session, signedIn } from "./pair.js";
 import { Follow } from "./socket.js";
 import { hm, ServerClock, stopwatch } from "./time.js";
 
@@ -20,7 +20,8 @@ const PRESS = "qserver:press:";
 begin("page_clerk");
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
+$("header.top").append(signedIn(me));
 const clock = new ServerClock();
 let names = naming({}); // ids stand for names until the hall has come
 const hall = await loadHall(api, me.hall, () => linked({ live: false, since: clock.now() }));
@@ -30,7 +31,7 @@ let w = null; // the window, as the server last told it
 let board = null;
 let busy = false;
 
-const staff = () => localStorage.getItem(STAFF) ?? "";
+const staff = () => me.staff ?? localStorage.getItem(STAFF) ?? "";
 const forms = dialogs({ hall, names, staff, window: me.window });
 const queue = lists({ api, hall: me.hall, names, window: () => w, press, now: () => clock.now() });
 const mine = ownReviews({ api, hall: me.hall, staff: me.staff, names, now: () => clock.now() });
@@ -55,10 +56,10 @@ function draw() {
       w.rate ? el("span", { class: "tag" }, label("rating_now")) : ""),
     el("span", { class: `state ${w.state}`, id: "state" }, label(`window_${w.state}`)),
   ]);
-  const other = w.state !== "closed" && w.staff && w.staff !== staff();
+  const other = w.state !== "closed" && w.staff !== staff() && (w.staff || me.staff);
   show($("#other"), Boolean(other));
   if (other) {
-    $("#other").replaceChildren(label("other_staff", { staff: w.staff }),
+    $("#other").replaceChildren(label("other_staff", { staff: w.staff || "—" }),
       el("button", { type: "button", id: "take-over", onclick: takeOver }, label("take_over")));
   }
   drawCommands();
@@ -103,19 +104,24 @@ async function run(command) {
   if (!now.enabled) return;
   let body = now.body;
   if (now.ask) {
-    body = await forms[now.ask](w);
+    body = now.to === "open" ? await asWhom() : await forms[now.ask](w);
     if (!body) return;
     if (now.to === "call") body.finish = w.state === "serving";
-    if (now.to === "open") localStorage.setItem(STAFF, body.staff);
   }
   press(`${base}/${now.to}`, body, now.id);
 }
 
-async function takeOver() {
+// The body of opening: who logged in opens in the own name, a paired device is told whose.
+async function asWhom() {
+  if (me.staff) return {};
   const body = await forms.open(w);
-  if (!body) return;
-  localStorage.setItem(STAFF, body.staff);
-  press(`${base}/open`, body, "open");
+  if (body) localStorage.setItem(STAFF, body.staff);
+  return body;
+}
+
+async function takeOver() {
+  const body = await asWhom();
+  if (body) press(`${base}/open`, body, "open");
 }
 
 // Sends one press; `stored` is one whose answer was never seen.
@@ -124,21 +130,23 @@ async function press(address, body, id, stored = null) {
   busy = true;
   const focused = document.activeElement;
   drawCommands();
-  const one = stored ?? { address, body, id, key: newKey() };
-  sessionStorage.setItem(PRESS + me.window, JSON.stringify(one));
+  const one = stored ?? { address, body, id, key: newKey(), staff: me.staff ?? "" };
+  keepPress(one);
   show($("#unsure"), false);
   let unsure = false;
   try {
     tell(one.id, await api.post(one.address, one.body, one.key));
   } catch (error) {
     unsure = !(error instanceof Problem && error.status >= 400 && error.status < 500);
+    if (me.staff && error.status === 401) {
+      unsure = true; // the session ended; whether it was done before, only asking again will tell
+      keepPress({ ...one, ended: true });
+    }
     if (!unsure) toast(explain(error), "bad");
   }
   busy = false;
   if (unsure) {
-    show($("#unsure"), true);
-    $("#unsure").replaceChildren(label("unsure_press", { what: say(`do_${one.id}`) }),
-      el("button", { type: "button", class: "main", onclick: () => press("", null, "", one) }, label("try_again")));
+    offer(one);
   } else {
     sessionStorage.removeItem(PRESS + me.window);
   }
@@ -147,6 +155,15 @@ async function press(address, body, id, stored = null) {
   if (document.activeElement === document.body) focused?.focus(); // a button that was disabled meanwhile lost it
   queue.changed(true);
   if (one.id === "accept") promised.changed();
+}
+
+const keepPress = (one) => sessionStorage.setItem(PRESS + me.window, JSON.stringify(one));
+
+// Offers a press again whose answer was never seen.
+function offer(one) {
+  show($("#unsure"), true);
+  $("#unsure").replaceChildren(label("unsure_press", { what: say(`do_${one.id}`) }),
+    el("button", { type: "button", class: "main", onclick: () => press("", null, "", one) }, label("try_again")));
 }
 
 function tell(id, answer) {
@@ -177,6 +194,7 @@ function linked({ live, since, final }) {
   show($("#lost"), !live);
   if (!live) $("#lost").replaceChildren(final ? label("refused") : label("lost_since", { at: hm(since, names.zone) }));
   document.body.dataset.live = live ? "1" : "0";
+  if (final) refresh(); // is told why
 }
 
 const common = { token: me.token, hall: me.hall, page: "clerk", clock };
@@ -206,5 +224,7 @@ new Follow({
 });
 setInterval(drawTimer, 500);
 setInterval(() => follow.live || refresh(), 5000);
-const pending = sessionStorage.getItem(PRESS + me.window);
-if (pending) press("", null, "", JSON.parse(pending));
+const pending = JSON.parse(sessionStorage.getItem(PRESS + me.window));
+if (pending && (pending.staff ?? "") !== (me.staff ?? "")) sessionStorage.removeItem(PRESS + me.window); // somebody else's
+else if (pending?.ended) offer(pending); // time has passed: asked for by hand
+else if (pending) press("", null, "", pending);

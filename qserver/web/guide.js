@@ -4,7 +4,7 @@
 import { Api, Problem, loadHall, newKey, path } from "./api.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches } from "./i18n.js";
-import { denied, session } from "./pair.js";
+import { denied, session, signedIn } from "./pair.js";
 import { waitRange } from "./time.js";
 import { desk } from "./guide-desk.js";
 import { openSlip } from "./slip.js";
@@ -16,7 +16,8 @@ const OFTEN = "qserver:often";
 begin("page_guide");
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
+$("header.top").append(signedIn(me));
 const hall = await loadHall(api, me.hall, () => lost(true));
 const names = naming(hall);
 const often = readJson(localStorage, OFTEN) ?? {};

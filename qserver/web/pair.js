@@ -1,9 +1,11 @@
-// How a page comes to its token: a one-time code in the fragment of its link is exchanged for a token of its own,
-// which stays in this browser's storage per page, hall and window. The code leaves the address bar at once.
+// How a page comes to its token: a one-time code in the fragment of its link is exchanged for a token of its own, or
+// somebody logs in; the token stays in this browser's storage per page, hall and window. The code leaves the address
+// bar at once.
 
 import { Api } from "./api.js";
 import { $, el, show } from "./dom.js";
 import { explain, label } from "./i18n.js";
+import { focusFirst, isForPeople, loginForm, logOut, whyEnded } from "./login.js";
 
 const PREFIX = "qserver:token:";
 const AT_A_WINDOW = ["clerk", "window", "pad"];
@@ -62,11 +64,13 @@ export function keep(answer, where) {
   if (at.window) query.set("window", at.window);
   history.replaceState(null, "", `${window.location.pathname}?${query}`);
   const session = { token: answer.token, role: answer.role, hall: at.hall, window: at.window };
+  if (answer.staff) Object.assign(session, { staff: answer.staff, name: answer.name });
   localStorage.setItem(storeKey(at), JSON.stringify(session));
   return session;
 }
 
-// The session of this page: {token, role, hall, window}. Asks for a code when there is none; resolves once there is.
+// The session of this page: {token, role, hall, window}, and {staff, name} of who logged in. Asks for a code or a log-in
+// when there is none; resolves once there is.
 export async function session() {
   const where = place();
   const code = takeCode();
@@ -76,10 +80,10 @@ export async function session() {
     } catch (error) {
       // A link opened a second time: the pairing it made is still here.
       const why = unknown(error) ? label("pair_used") : explain(error);
-      return stored(where) || askForCode(where, why);
+      return stored(where) || enter(where, why);
     }
   }
-  return stored(where) || askForCode(where);
+  return stored(where) || enter(where);
 }
 
 function stored(where) {
@@ -93,37 +97,73 @@ function stored(where) {
 // Nothing is kept of a code once it was used: one that is not known was used, ran out, or never was.
 const unknown = (error) => error.code === "not_found";
 
-// `why`: what was wrong with the code that was tried; it stays until there is a better one.
-function askForCode(where, why = null) {
+// Shows what lets somebody in, and nothing else of the page. `why`: what was wrong with the code that was tried.
+function enter(where, why = null) {
   return new Promise((resolve) => {
-    const input = el("input", { name: "code", required: true, autocomplete: "off", spellcheck: "false", id: "pair-code" });
-    const trouble = el("p", { class: "bad", role: "alert", id: "pair-trouble" }, why);
-    show(trouble, why !== null);
-    const form = el("form", { class: "card narrow", id: "pairing" }, el("h1", {}, label("pair_title")), trouble,
-      el("p", {}, label("pair_text")), el("label", { for: "pair-code" }, label("pair_code")), input,
-      el("p", {}, el("button", { class: "main", type: "submit" }, label("pair"))));
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      try {
-        const made = await redeem(input.value.trim(), where);
-        form.remove();
-        document.body.classList.remove("unpaired");
-        resolve(made);
-      } catch (error) {
-        trouble.replaceChildren(unknown(error) ? label("pair_wrong") : explain(error));
-        show(trouble, true);
-      }
-    });
+    const done = (session) => {
+      box.remove();
+      document.body.classList.remove("unpaired");
+      resolve(session);
+    };
+    const pairing = pairingForm(where, done, why);
+    const login = isForPeople(where.page) ? loginForm(where, (session) => done(keep(session, where))) : null;
+    const box = el("main", { id: "entry" }, login,
+      login ? el("details", { class: "narrow", open: why !== null }, el("summary", {}, label("pair_instead")), pairing) : pairing);
     document.body.classList.add("unpaired");
-    document.body.append(form);
-    input.focus();
+    document.body.append(box);
+    focusFirst(login && why === null ? login : pairing);
   });
 }
 
-// The token no longer holds: forget it and say so; pairing again is the only way on.
-export function denied(where = place()) {
+// `why`: what was wrong with the code that was tried; it stays until there is a better one.
+function pairingForm(where, done, why) {
+  const input = el("input", { name: "code", required: true, autocomplete: "off", spellcheck: "false", id: "pair-code" });
+  const trouble = el("p", { class: "bad", role: "alert", id: "pair-trouble" }, why);
+  show(trouble, why !== null);
+  const form = el("form", { class: "card narrow", id: "pairing" }, el("h1", {}, label("pair_title")), trouble,
+    el("p", {}, label("pair_text")), el("label", { for: "pair-code" }, label("pair_code")), input,
+    el("p", {}, el("button", { class: "main", type: "submit" }, label("pair"))));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      done(await redeem(input.value.trim(), where));
+    } catch (error) {
+      trouble.replaceChildren(unknown(error) ? label("pair_wrong") : explain(error));
+      show(trouble, true);
+    }
+  });
+  return form;
+}
+
+// Who is logged in, and the way out; nothing on a paired device.
+export function signedIn(me) {
+  if (!me.staff) return "";
+  const leave = async () => {
+    await logOut(me.token);
+    forget(place());
+    location.reload();
+  };
+  return el("span", { class: "row", id: "signed-in" }, `${me.staff} ${me.name ?? ""}`.trim(),
+    el("button", { type: "button", class: "quiet", id: "log-out", onclick: leave }, label("log_out")));
+}
+
+// The token no longer holds: forget it and say so. Who had logged in may do so again, and the page goes on where it
+// was; a device is paired again. `problem`: the refusal that told of it.
+export function denied(problem = null, where = place()) {
+  const text = localStorage.getItem(storeKey(where));
+  const mine = text ? JSON.parse(text) : {};
   forget(where);
   if ($("#denied")) return;
+  if (mine.staff) {
+    const again = (session) => {
+      keep(session, where);
+      location.reload(); // what it shows is the server's; what was pressed and not answered is kept beside it
+    };
+    const form = loginForm({ ...where, staff: mine.staff }, again, whyEnded(problem?.body));
+    document.body.append(el("div", { class: "cover", id: "denied" }, form));
+    focusFirst(form);
+    return;
+  }
   document.body.append(el("div", { class: "cover", id: "denied", role: "alert" },
     el("div", { class: "card narrow" }, el("h1", {}, label("denied_title")), el("p", {}, label("denied_text")),
       el("p", {}, el("button", { class: "main", onclick: () => location.reload() }, label("pair"))))));

@@ -4,7 +4,7 @@
 import { timer } from "./clerk-commands.js";
 import { byUrgency, overdue } from "./review-steps.js";
 
-export function alerts(stats, hall, now, reviews = []) {
+export function alerts(stats, hall, now, reviews = [], staff = []) {
   const found = [];
   const warn = hall.overtime?.warn_at ?? 0.8;
   for (const w of stats.windows) {
@@ -35,6 +35,9 @@ export function alerts(stats, hall, now, reviews = []) {
   }
   const late = reviews.filter((one) => overdue(one, now)).sort(byUrgency);
   if (late.length) found.push({ kind: "bad", key: "alert_reviews_late", n: late.length, review: late[0].id });
+  for (const { id, locked_until_ms: until } of staff) {
+    if (until && until > now) found.push({ kind: "bad", key: "alert_locked", staff: id, at: until });
+  }
   if (stats.open_reviews) found.push({ kind: "warn", key: "alert_reviews", n: stats.open_reviews });
   return found.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "bad" ? -1 : 1));
 }

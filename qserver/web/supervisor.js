@@ -3,7 +3,7 @@
 import { Api, loadHall, path } from "./api.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
-import { denied, session } from "./pair.js";
+import { denied, session, signedIn } from "./pair.js";
 import { ReportPanel } from "./report.js";
 import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
@@ -14,25 +14,28 @@ import { Workdays } from "./workdays.js";
 const SCREENS = { display: "board", pad: "pad", clerk: "clerk", guide: "guide", kiosk: "guide" };
 const BY_ADMIN = { supervisor: "supervisor", assessor: "assessor" };
 const AT_A_WINDOW = ["pad", "clerk"];
+const STAFF_EVERY_MS = 20000;
 
 begin("page_supervisor");
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
 const screens = me.role === "admin" ? { ...SCREENS, ...BY_ADMIN } : SCREENS; // who may hand out what, as the server has it
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
+$("header.top").append(signedIn(me));
 const clock = new ServerClock();
 let names = naming({}); // ids stand for names until the hall has come
 const hall = await loadHall(api, me.hall, () => linked({ live: false, since: clock.now() }));
 names = naming(hall);
 let stats = null;
 let reviewCount = -1;
+let staff = []; // who may log in, for who is locked out
 $("#hall").replaceChildren(both(hall.name, hall.name_en));
 
 function draw() {
   const now = clock.now();
   $("#clock").textContent = hms(now, names.zone);
   if (!stats) return;
-  drawAlerts(alerts(stats, hall, now, reviews.pending));
+  drawAlerts(alerts(stats, hall, now, reviews.pending, staff));
   const cell = (value) => el("td", { class: "number" }, String(value));
   paint($("#services"), [stats.services, stats.now_ms], () => hall.services.map(({ id }) => {
     const one = stats.services[id] ?? {};
@@ -56,6 +59,7 @@ function drawAlerts(list) {
     window: one.window ? names.window(one.window) : "", service: one.service ? names.service(one.service)[0] : "",
     service_en: one.service ? names.service(one.service).filter(Boolean).at(-1) : "",
     ticket: one.ticket ?? "", review: one.review ?? "", n: one.n ?? "", time: Math.floor((one.ms ?? 0) / 60000),
+    staff: one.staff ?? "", at: one.at ? hm(one.at, names.zone) : "",
   });
   const key = list.map((one) => ({ ...one, ms: Math.floor((one.ms ?? 0) / 60000) }));
   paint($("#alerts"), key, () => (list.length ? list.map((one) => el("li", { class: one.kind }, text(one)))
@@ -109,6 +113,16 @@ $("#pairing-for").addEventListener("submit", async (event) => {
 function linked({ live, since, final }) {
   show($("#lost"), !live);
   if (!live) $("#lost").replaceChildren(final ? label("refused") : label("lost_since", { at: hm(since, names.zone) }));
+  if (final) loadStaff(); // is told why
+}
+
+async function loadStaff() {
+  try {
+    staff = (await api.get(path(me.hall, "staff"))).staff;
+    draw();
+  } catch {
+    // the bar above says that the connection is lost; the next look asks again
+  }
 }
 
 new Follow({
@@ -121,4 +135,6 @@ new Follow({
   },
 });
 setInterval(draw, 1000);
+setInterval(loadStaff, STAFF_EVERY_MS);
+loadStaff();
 reviews.load();

@@ -55,6 +55,11 @@ export const tests = {
     same(await api.post("/x"), { fine: true });
     same(asked.length, 2);
   },
+  async "a wait too long to sit through is told at once"() {
+    const { api, asked } = prepared({ status: 429, body: { code: "rate_limited" }, headers: { "Retry-After": "900" } });
+    same(await refused(api.post("/x")), [429, "rate_limited"]);
+    same(asked.length, 1);
+  },
   async "an answer cut short is no answer"() {
     const { api, asked } = prepared({ body: '{"ticket":' }, { body: { ticket: 1 } });
     same(await api.post("/x"), { ticket: 1 });

@@ -76,4 +76,9 @@ export const tests = {
     same(found.map((one) => [one.key, one.kind, one.n, one.review]),
       [["alert_reviews_late", "bad", 2, "r3"], ["alert_reviews", "warn", 4, undefined]]);
   },
+  "of who is locked out by wrong passwords, while it lasts"() {
+    const staff = [{ id: "1", locked_until_ms: 100 }, { id: "2", locked_until_ms: 101 }, { id: "3", locked_until_ms: null }];
+    const found = alerts({ now_ms: 0, open_reviews: 0, windows: [], services: {} }, HALL, 100, [], staff);
+    same(found, [{ kind: "bad", key: "alert_locked", staff: "2", at: 101 }]);
+  },
 };
