@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
-from qserver.store.answers import Answer, Op, Session, StaffRecord
+from qserver.store.answers import Answer, Op, Session, StaffRecord, TokenRecord
 from qserver.store.store import Store
 
 from . import roles, secrets
@@ -88,16 +88,14 @@ class Desk:
         for ended in begun.value.ended:
             self._auth.revoked(ended)
         if window:
-            await self._take_over(begun)
+            await self._take_over(begun.value.token)
         return begun
 
-    async def _take_over(self, begun: Answer[Session]) -> None:
+    async def _take_over(self, token: TokenRecord) -> None:
         """Puts on record that the window is the session's now, when it is open under another name."""
-        token = begun.value.token
-        if begun.replayed:
-            record = await self._store.token_by_digest(token.digest)
-            if record is None or record.revoked_ms:
-                return  # somebody else has it by now
+        record = await self._store.token_by_digest(token.digest)
+        if record is None or record.revoked_ms:
+            return  # somebody else has it by now: this is a late repeat, or two logged in at once
         window = await self._store.window(token.hall, token.window)
         if window.state != "closed" and window.staff != token.staff:
             await self._store.open(Op(token.staff), token.hall, token.window, staff=token.staff)
