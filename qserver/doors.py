@@ -179,7 +179,7 @@ class Doors:
                 archiver = Archiver(store, shelf)
                 await archiver.start()
                 self._open.push_async_callback(archiver.stop)
-            sweep = Sweep(store, tick_s=0.1 * settings.workers)
+            sweep = Sweep(store)
             await sweep.start()
             self._open.push_async_callback(sweep.stop)
             trimmer = Trimmer(store)

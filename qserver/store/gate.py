@@ -41,6 +41,14 @@ class Gate:
         self._tags = keys.tags(partitions)
         self._heads: dict[tuple[str, str], tuple[str, Head]] = {}
         self._batches = Batches(self._batch)
+        self._deadline_watchers: list[Callable[[int, float], None]] = []
+
+    def on_deadline(self, told: Callable[[int, float], None]) -> Callable[[], None]:
+        """Has `told` called, after each of this process's commands of halls, with the partition and in how many seconds
+        its next deadline comes (below 0: it has come). Answers with what ends that.
+        """
+        self._deadline_watchers.append(told)
+        return lambda: self._deadline_watchers.remove(told)
 
     async def start(self) -> None:
         """Loads the functions and settles what is fixed for ever.
@@ -120,12 +128,19 @@ class Gate:
             )
         elif hall:
             tag, head = self._hall(hall, "commands")
+            told_too: Any = await self._fcall(tag, head, *words)
+            reply: list[Any] = told_too[:-2]
+            next_ms, now_ms = told_too[-2:]
+            if due := float(next_ms):
+                for told in self._deadline_watchers:
+                    told(self.partition(hall), (due - int(now_ms)) / 1000)
+            return reply
         else:
             tag, head = self._heads.get(("", "control")) or self._head(
                 "", "control", "FCALL", keys.CONTROL_TAG, keys.control_keys()
             )
-        reply: Any = await self._fcall(tag, head, *words)
-        return reply  # type: ignore[no-any-return]
+        answers: Any = await self._fcall(tag, head, *words)
+        return answers  # type: ignore[no-any-return]
 
     async def _read(self, hall: str, function: str, *args: Any) -> tuple[bytes, list[Any]]:
         """A reading's packed answer and the packed records behind it."""

@@ -3,25 +3,29 @@
 Every process sweeps every partition; a deadline is looked at again inside the function, so each is acted on exactly
 once, and no process needs to be the leader. What a deadline means is not known here.
 
-It looks when the next known deadline comes, and at every tick besides, because a command may have set an earlier one
-meanwhile. One question is about all partitions (in a cluster, where that cannot be, about one each), so an idle hall
-costs next to nothing. The instants are the data server's: only differences between its own times are waited for, so
-this process's clock may be wrong.
+It looks when the next known deadline comes. Which that is, each look tells, and each answer to this process's own
+commands, which may have set an earlier one; what other processes set is theirs to look for, and found here by a tick
+besides, should they die. One question is about all partitions (in a cluster, where that cannot be, about one each), so
+an idle hall costs next to nothing. The instants are the data server's: only differences between its own times are
+waited for, so this process's clock may be wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from qserver.domain.errors import Unavailable
 from qserver.store.store import Store
 
-TICK_S: Final = 0.1
-"""A deadline that was set less than this ahead is acted on at most this late."""
+TICK_S: Final = 1.0
+"""A deadline set by a process that died before it came is acted on at most this late."""
+AGAIN_S: Final = 0.02
+"""What is told of a deadline that has come is looked at this long after the last look: others are at work on it."""
 LIMIT: Final = 500
 """Deadlines of a partition fetched at once."""
 BATCH: Final = 100
@@ -34,15 +38,59 @@ _BUCKETS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0)
 log = logging.getLogger(__name__)
 
 
-class Sweep:
-    """Sweeps all partitions of a started store from `start` to `stop`. `tick_s`: see TICK_S."""
+class Alarm:
+    """One sleeper who can be told to wake up earlier."""
 
-    def __init__(self, store: Store, *, tick_s: float = TICK_S) -> None:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asleep: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._early = math.inf  # told while nobody slept
+        self._since = 0.0
+
+    def told(self, in_s: float) -> None:
+        """There is something in so many seconds."""
+        at = max(self._loop.time() + in_s, self._since + AGAIN_S)
+        if self._timer is None:
+            self._early = min(self._early, at)
+        elif at < self._timer.when():
+            self._set(at)
+
+    async def ring(self, in_s: float) -> None:
+        """Sleeps for so many seconds, or until what it was told of."""
+        self._since = self._loop.time()
+        self._asleep = self._loop.create_future()
+        self._set(min(self._since + in_s, max(self._early, self._since)))
+        self._early = math.inf
+        try:
+            await self._asleep
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+
+    def _set(self, at: float) -> None:
+        assert self._asleep is not None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._wake, self._asleep)
+
+    @staticmethod
+    def _wake(asleep: asyncio.Future[None]) -> None:
+        if not asleep.done():
+            asleep.set_result(None)
+
+
+class Sweep:
+    """Sweeps all partitions of a started store from `start` to `stop`."""
+
+    def __init__(self, store: Store) -> None:
         self.flagged = 0
         self.errors = 0
         self._store = store
-        self._tick_s = tick_s
         self._tasks: list[asyncio.Task[None]] = []
+        self._alarms: dict[int, Alarm] = {}
+        self._untold: Callable[[], None] = lambda: None
         self._poison: dict[str, float] = {}
         self.away = False
         self._late = [0] * (len(_BUCKETS_S) + 1)
@@ -50,19 +98,21 @@ class Sweep:
 
     async def start(self) -> None:
         """Begins to look."""
-        self._tasks = [
-            asyncio.create_task(self._run(partitions), name=f"sweep {partitions}")
-            for partitions in self._store.together()
-        ]
+        for partitions in self._store.together():
+            alarm = Alarm()
+            self._alarms |= dict.fromkeys(partitions, alarm)
+            self._tasks.append(asyncio.create_task(self._run(partitions, alarm), name=f"sweep {partitions}"))
+        self._untold = self._store.on_deadline(lambda partition, in_s: self._alarms[partition].told(in_s))
 
     async def stop(self) -> None:
         """Stops looking; a function that is under way is not waited for, it happens or it does not."""
+        self._untold()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def _run(self, partitions: tuple[int, ...]) -> None:
+    async def _run(self, partitions: tuple[int, ...], alarm: Alarm) -> None:
         loop = asyncio.get_running_loop()
         failures = 0
         known_ms = 0  # the next deadline as of the last look
@@ -83,7 +133,7 @@ class Sweep:
                     known_ms = due.now_ms
                     continue
                 known_ms = due.next_ms
-                pause = self._tick_s - loop.time() % self._tick_s
+                pause = TICK_S
                 if known_ms:
                     pause = min(pause, max(0.001, (known_ms - due.now_ms) / 1000 - (loop.time() - began)))
             except Unavailable as error:
@@ -96,7 +146,7 @@ class Sweep:
                 self.errors += 1
                 log.exception("partitions cannot be swept", extra={"partitions": partitions})
                 pause = _RETRY_S[-1]
-            await asyncio.sleep(pause)
+            await alarm.ring(pause)
 
     async def _act(self, members: Sequence[str]) -> None:
         """Has the functions act on members of any halls; halls go at the same time."""

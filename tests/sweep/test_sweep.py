@@ -103,6 +103,21 @@ async def test_an_earlier_deadline_that_appears_meanwhile_is_not_slept_over(valk
         await events(store, near, "overtime.wait", 1)
 
 
+async def test_a_deadline_that_another_process_set_and_left_is_found(valkey: servers.DataServer) -> None:
+    here, gone = Topology.from_url(valkey.url), Topology.from_url(valkey.url)
+    await here.open()
+    await gone.open()
+    store, other = Store(here), Store(gone)
+    await store.start()
+    await other.start()
+    await store.configure(SYSTEM, limited("h1", 0.3))
+    async with sweeping(store):
+        await other.issue(GUIDE, "h1", "a")
+        await other.close()
+        await events(store, "h1", "overtime.wait", 1)
+    await store.close()
+
+
 async def test_the_data_server_dies_and_comes_back(valkey: servers.DataServer) -> None:
     topology = Topology.from_url(valkey.url)
     await topology.open()

@@ -59,7 +59,8 @@ local function finish(ctx)
   call('HSET', ctx.state, unpack(set))
 end
 
--- argv: name and packed arguments of each command. Answers with packed answer and flag of each.
+-- argv: name and packed arguments of each command. Answers with packed answer and flag of each; behind a hall's, the
+-- instant of its partition's next deadline ('0' = none) and now, so that whoever set one need not go and look for it.
 local function batch(keys, argv, first, handlers)
   awake()
   local entries, commands, fields, seen = {}, {}, {}, {}
@@ -88,6 +89,10 @@ local function batch(keys, argv, first, handlers)
   local answers = {}
   for i, entry in ipairs(entries) do answers[i * 2 - 1], answers[i * 2] = run(ctx, entry, commands[i]) end
   finish(ctx)
+  if first == HALL then
+    answers[#answers + 1] = call('ZRANGE', keys[DUE], 0, 0, 'WITHSCORES')[2] or '0'
+    answers[#answers + 1] = tostring(ctx.now)
+  end
   return answers
 end
 
