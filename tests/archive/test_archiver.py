@@ -229,6 +229,27 @@ async def test_tickets_wait_for_every_archive_but_not_for_one_that_is_gone_for_g
     assert not other.holds(H, "2026-12-03") and shelf.holds(H, "2026-12-03")
 
 
+async def test_days_that_turned_before_there_was_a_ledger_are_archived_too(timed: TimedStore, shelf: Shelf) -> None:
+    one = await archiver(timed, shelf)
+    first = [await serve(timed) for _ in range(3)]
+    await timed.pass_ms(DAY_MS)
+    await settle(timed)
+    second = await serve(timed)
+    await timed.pass_ms(DAY_MS)
+    await settle(timed)
+    tag = timed.tag(timed.partition(H))
+    await timed._topology.call(tag, "HDEL", keys.hall_keys(tag, H)[6], "days")
+    today = await serve(timed)
+    await timed.set(LEFT + 3 * DAY_MS)
+    await settle(timed)
+    assert not await left(timed) and not await left(timed, WEDNESDAY)
+    assert await one.once() == 3
+    await settle(timed)
+    assert (sorted(tickets(shelf)), list(tickets(shelf, WEDNESDAY))) == (first, [second])
+    assert await left(timed) and await left(timed, WEDNESDAY)
+    assert [one.id for one in await timed.day_tickets(H, "2026-11-26")] == [today]
+
+
 async def test_a_file_that_is_gone_is_written_again_while_its_day_is_here(timed: TimedStore, shelf: Shelf) -> None:
     one = await archiver(timed, shelf)
     await serve(timed)

@@ -61,10 +61,14 @@ function close_day(ctx, until_ms)
   keep_ledger(ctx)
 end
 
+local function day_of(ticket)
+  return string.sub(ticket, 1, 4) .. '-' .. string.sub(ticket, 5, 6) .. '-' .. string.sub(ticket, 7, 8)
+end
+
 -- Something about a ticket changed that the day's figures rest on. Comes after the event that says what.
 function day_changed(ctx, ticket)
   if string.sub(ticket, 1, 9) == stamp(ctx) then return end
-  local day = string.sub(ticket, 1, 4) .. '-' .. string.sub(ticket, 5, 6) .. '-' .. string.sub(ticket, 7, 8)
+  local day = day_of(ticket)
   for _, d in ipairs(ledger(ctx)) do
     if d[D.day] == day then
       d[D.changed] = ctx.s
@@ -77,9 +81,38 @@ function day_changed(ctx, ticket)
   keep_ledger(ctx)
 end
 
+-- Puts days into the ledger that are not in it though their tickets are here: their turn came under functions that kept
+-- none. They are found by their tickets' ids.
+local function recover(ctx)
+  local found, at, stop = {}, ctx.order_first, ctx.day_iseq
+  for _, d in ipairs(ledger(ctx)) do
+    if d[D.last] ~= 0 then stop = math.min(stop, d[D.first]) end
+  end
+  while at < stop do
+    local from = at - ctx.order_first
+    local ids = call('LRANGE', ctx.keys[ORDER], from, math.min(from + 999, stop - 1 - ctx.order_first))
+    if #ids == 0 then break end
+    for _, id in ipairs(ids) do
+      local d = found[#found]
+      if not d or d[D.day] ~= day_of(id) then
+        d = {day_of(id), at, at, ctx.now, ctx.s, {}, 0}
+        found[#found + 1] = d
+      end
+      d[D.last], at = at, at + 1
+    end
+  end
+  if #found == 0 then return end
+  for _, d in ipairs(ledger(ctx)) do
+    if d[D.last] ~= 0 then found[#found + 1] = d end
+  end
+  ctx.ledger = found
+  keep_ledger(ctx)
+end
+
 -- Tickets issued before number `first` are past their rating time: they leave, a thousand at a time, as far as the
 -- archives hold them. What they were is there and in the feed.
 function forget(ctx, first, again)
+  if #archives(ctx) > 0 then recover(ctx) end
   for _, d in ipairs(ledger(ctx)) do
     if d[D.last] ~= 0 and d[D.first] < first and not is_archived(ctx, d) then first = d[D.first] end
   end
