@@ -154,6 +154,7 @@ export function denied(problem = null, where = place()) {
   const mine = text ? JSON.parse(text) : {};
   forget(where);
   if ($("#denied")) return;
+  for (const box of document.querySelectorAll("dialog[open]")) box.close(); // nothing below one can be reached
   if (mine.staff) {
     const again = (session) => {
       keep(session, where);

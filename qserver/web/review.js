@@ -41,7 +41,6 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
       say(kept.press ? label("step_unsure") : null);
     } catch (error) {
       say(explain(error));
-      if (error.code === "unauthorized") box.close(); // the page says what to do; what was typed is kept
     }
   }
 
@@ -147,9 +146,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
   }
 
   async function failed(step, error) {
-    if (error.code === "unauthorized") {
-      box.close(); // the page says what to do; what was typed is kept
-    } else if (!answered(error)) {
+    if (!answered(error)) {
       say(label("step_unsure"));
     } else if (error.code === "wrong_state" && step === "appeal" && error.body.appeal_until_ms !== undefined) {
       await load();
@@ -174,7 +171,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
   });
   box.addEventListener("close", () => {
     box.remove();
-    focusRow(id); // the row it was opened from may have been painted anew
+    if (document.activeElement === document.body) focusRow(id); // the row it was opened from was painted anew
   });
   document.body.append(box);
   box.showModal();

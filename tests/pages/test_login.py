@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.pages.stage import HALL, H, Hall, Screens
 from tests.pages.test_faults import lose_answers, waiting
+from tests.pages.test_followup import complaint, open_row
 from tests.pages.test_reading import STAFF, both_sizes
 from tests.pages.test_screens import EMPTY, key, press
 
@@ -162,6 +163,34 @@ async def test_a_press_without_an_answer_survives_the_session_and_is_done_once(s
     await expect(page.locator("#current")).to_have_text(first)
     assert await waiting(hall) == [second]
     assert len(set(keys)) == 1
+    assert screens.complaints(network=True) == EMPTY
+
+
+async def test_an_appeal_outlives_its_session_and_is_nobody_elses(screens: Screens, hall: Hall) -> None:
+    one, two = await hire(hall), await hire(hall, name="赵强")
+    page = await enter(screens, one)
+    await key(page, "o")
+    await expect(page.locator("#do-next")).to_be_enabled()
+    review = await complaint(hall)
+    others = await complaint(hall, "w2")
+    await page.get_by_text("含已办结").click()
+    await open_row(page, review)
+    await expect(page.locator(f"[data-review={others}]")).to_have_count(0)
+    await page.locator("#review [name=reason]").fill("群众误按")
+    (mine,) = [token["id"] for token in (await hall.ask("GET", "/api/v1/tokens"))["tokens"] if token["staff"] == one]
+    await hall.ask("DELETE", f"/api/v1/tokens/{mine}")
+    await expect(page.locator("#review")).to_have_count(0)  # it would lie over the form
+    async with page.expect_navigation():
+        await log_in(page, one)
+    await open_row(page, review)
+    await expect(page.locator("#review [name=reason]")).to_have_value("群众误按")
+    await page.keyboard.press("Escape")
+    await page.locator("#log-out").click()
+    await log_in(page, two)
+    await expect(page.locator("#signed-in")).to_contain_text(two)
+    await expect(page.locator("#reviews li")).to_contain_text("暂无")
+    kept = await page.evaluate("Object.keys(sessionStorage).filter(name => name.startsWith('qserver:kept'))")
+    assert kept == [f"qserver:kept:{one}:review:{HALL}:{review}"]
     assert screens.complaints(network=True) == EMPTY
 
 
