@@ -14,6 +14,7 @@ class Meter:
 
     __slots__ = (
         "accepted",
+        "boards_read",
         "bytes",
         "closed",
         "delay_buckets",
@@ -35,6 +36,7 @@ class Meter:
         self.resumes = 0
         self.resyncs = 0
         self.snapshots = 0
+        self.boards_read = 0
         self.closed: Counter[int] = Counter()
         self.delay_buckets = [0] * (len(BUCKETS_MS) + 1)
         self.delay_sum_ms = 0
@@ -61,6 +63,7 @@ class Meter:
             ("resumes", self.resumes, "screens brought on by the events they missed"),
             ("resyncs", self.resyncs, "repairs asked for in band"),
             ("snapshots", self.snapshots, "whole states sent"),
+            ("boards_read", self.boards_read, "boards read from the store, each for all who watch its hall"),
         ):
             yield f"# HELP qserver_push_{name}_total {text}"
             yield f"# TYPE qserver_push_{name}_total counter"

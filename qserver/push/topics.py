@@ -63,6 +63,7 @@ class BoardTopic(Channel):
     def answered(self, snapshot: Snapshot) -> bool:
         """The store's answer. Everybody gets it at once, even when it must be asked again: the next event goes out upon
         this board, not the one before. False: it is of another epoch than the record has come to, or too old."""
+        self.tools.meter.boards_read += 1
         if not self.log.load(snapshot):
             self.stale = True
             return False

@@ -179,6 +179,18 @@ async def test_resync_repairs_in_band(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("push_config", [PushConfig(hb_ms=100)])
+async def test_however_many_come_the_store_is_asked_for_the_board_once(stand: Stand) -> None:
+    await stand.issue()
+    clients = await asyncio.gather(*(stand.hello() for _ in range(30)))
+    for client in clients:
+        await client.welcome()
+        await client.snapshot()
+    await stand.issue()
+    meter = stand.push.meter
+    assert (meter.boards_read, meter.snapshots) == (1, 30)
+    assert "qserver_push_boards_read_total 1" in list(meter.lines())
+
+
 @CODECS
 async def test_heartbeats_say_the_last_event(stand: Stand, codec: Codec) -> None:
     client, snapshot = await stand.watch(codec)
