@@ -190,13 +190,14 @@ class Pool:
         body = run.bodies[0] or run.first_refusal
         return next(iter(run.statuses)), json.loads(body) if body else None
 
-    async def evenly(self, data: bytes, per_s: float) -> None:
-        """This request so many times a second until cancelled, then close. Raises RuntimeError when it is refused."""
+    async def evenly(self, data: bytes, per_s: float, at_once: int = 1) -> None:
+        """This request so many times a second, `at_once` together (as there are connections), until cancelled; then
+        close. Raises RuntimeError when it is refused."""
         at = time.monotonic()
         try:
             while True:
-                (await self.closed([data])).must_be_good()
-                at += 1 / per_s
+                (await self.closed([data] * at_once)).must_be_good()
+                at += at_once / per_s
                 await asyncio.sleep(max(0.0, at - time.monotonic()))
         finally:
             self.close()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -63,10 +64,15 @@ class Child:
         return {}
 
     async def __aenter__(self) -> Any:
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Run it, on the same port and with the folder as it is left, until it is ready."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("QSERVER_")}
         env |= {"PYTHONPATH": _SOURCE, **self.environment()}
         command = launcher(self.program())
-        with (self.folder / "log").open("wb") as log, on_core(self._core):
+        with (self.folder / "log").open("ab") as log, on_core(self._core):
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=env, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
@@ -76,7 +82,15 @@ class Child:
         except BaseException:
             await self.__aexit__()
             raise
-        return self
+
+    async def kill(self) -> None:
+        """End it and all processes below it at once, as a power cut would; `start` runs it again."""
+        process, pids = self._process, self.pids
+        assert process is not None
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # some die with their parent
+                os.kill(pid, signal.SIGKILL)
+        await process.wait()
 
     async def _ready(self) -> None:
         assert self._process is not None
@@ -172,6 +186,13 @@ class Product(Child):
         if status >= 300:
             raise RuntimeError(f"{method} {path}: {status} {answer}")
         return answer
+
+    async def counters(self, pool: Pool) -> dict[str, float]:
+        """What push has counted so far: its counters by name, and `closed_CODE`."""
+        run = await pool.closed([request("GET", "/metrics", token=self.token)])
+        text = run.must_be_good().bodies[0].decode()
+        found = re.findall(r'^qserver_push_(\w+)_total(?:{code="(\d+)"})? (\S+)$', text, re.M)
+        return {f"{name}_{code}" if code else name: float(value) for name, code, value in found}
 
     async def tokens(self, pool: Pool, wanted: list[dict[str, str]]) -> list[str]:
         """A token for each of these roles, in their order."""
