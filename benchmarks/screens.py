@@ -22,15 +22,22 @@ Heard = Callable[["Screen", dict[str, Any]], None]
 
 
 class Screen(asyncio.Protocol):
-    """One socket on one topic. `broken` counts events that did not follow the one before, `lost` that it ended."""
+    """One socket on one topic. `broken` counts events that did not follow the one before, `lost` that it ended.
 
-    def __init__(self, token: str, hall: str, topic: str, device: str, heard: Heard) -> None:
+    `at`: the epoch and event it stands at, for one that comes back.
+    """
+
+    def __init__(
+        self, token: str, hall: str, topic: str, device: str, heard: Heard, at: tuple[str, int] | None = None
+    ) -> None:
         self.hall, self.topic = hall, topic
-        self.s = -1
+        self.ep, self.s = at or ("", -1)
         self.broken = 0
         self.lost = ""
         self.welcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hello = {"t": "hello", "token": token, "hall": hall, "topic": topic, "device": device}
+        self._hello: dict[str, Any] = {"t": "hello", "token": token, "hall": hall, "topic": topic, "device": device}
+        if at is not None:
+            self._hello |= {"ep": self.ep, "s": self.s}
         self._heard = heard
         self._data = b""
         self._upgraded = False
@@ -114,13 +121,25 @@ class Screen(asyncio.Protocol):
             self.say({"t": "ack", "s": max(0, self.s)})
             return
         elif kind in ("snapshot", "state"):
-            self.s = message["s"]
+            self.ep, self.s = message["ep"], message["s"]
         elif kind == "welcome":
             if not self.welcome.done():
                 self.welcome.set_result(None)
         elif kind == "bye":
             self.lost = f"bye {message['code']}"
         self._heard(self, message)
+
+
+class Handshake(Screen):
+    """One that is content with the upgrade: the least that coming back can cost whoever is connected to."""
+
+    def data_received(self, data: bytes) -> None:
+        """The first that comes is the answer to the upgrade."""
+        if not self.welcome.done():
+            if data[9:12] == b"101":
+                self.welcome.set_result(None)
+            else:
+                self.welcome.set_exception(ConnectionError(data[:200].decode(errors="replace")))
 
 
 async def connect(port: int, screens: list[Screen], at_once: int = 200) -> None:
