@@ -20,7 +20,7 @@ class PushConfig:
     ring: int = 256  # events kept per hall for screens that come back
     seed: int = 1000  # entries of the stream's tail looked at to fill the ring at start
     chunk: int = 500  # sockets written to before commands get their turn
-    welcomes_per_s: int = 2000  # accepted screens that are served per second; the others wait in line
+    welcomes_per_s: int = 3000  # accepted screens that are served per second; the others wait in line
     welcome_burst: int = 50  # screens served in one go
     state_s: float = 1.0  # stats and ticket states at most this often
     frames_s: float = 100.0  # frames a client may send per second; more wait unread
