@@ -65,7 +65,7 @@ class Pad:
         self.clocks = Clocks()
         self.spool = Spool(spool_path)
         self.prompt = Prompt(self.spool.answered())
-        self.sender = Sender(base, token, hall, self.spool, self.clocks)
+        self.sender = Sender(base, token, hall, window, self.spool, self.clocks)
         self.following = Following()
         self.window: str = window
         self.state: State | None = None
@@ -73,6 +73,7 @@ class Pad:
         """Whether the window's state is the present."""
         self._on_change = on_change
         self._retry_ms: tuple[int, int] | None = None
+        self._told: tuple[str, int] | None = None
 
     async def run(self) -> None:
         """Asks and sends until cancelled. Raises Refused."""
@@ -107,6 +108,7 @@ class Pad:
     def again(self) -> None:
         """Rates after all."""
         self.prompt.again(self.clocks.now_ms())
+        self._tell_shown()
         self._changed()
 
     def view(self) -> View:
@@ -125,6 +127,18 @@ class Pad:
         except sqlite3.Error:
             _log.exception("a rating could not be kept")
         self._changed()
+
+    def _tell_shown(self) -> None:
+        """The server learns that its prompt was delivered: when a question is shown for the first time."""
+        asked = self.prompt.asked
+        if asked is None or asked[:2] == self._told:
+            return
+        self._told = asked[:2]
+        try:
+            self.spool.shown(asked.ticket, asked.leg, self.clocks.read())
+            self.sender.wake()
+        except sqlite3.Error:
+            _log.exception("a prompt could not be kept")
 
     def _changed(self) -> None:
         if self._on_change is not None:
@@ -190,6 +204,7 @@ class Pad:
         window = state.window
         question = Question(window.rate.ticket, window.rate.leg, window.rate.until_ms) if window.rate else None
         self._keep(self.prompt.window(window.state.value, question, self.clocks.now_ms()))
+        self._tell_shown()
         self._changed()
 
     async def _watch(self, connection: ClientConnection) -> None:

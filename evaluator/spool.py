@@ -1,8 +1,11 @@
-"""Ratings that were given and not yet taken by the server, on disk before anybody is thanked for them.
+"""Ratings given and prompts shown that the server has not taken yet, on disk before anybody is thanked for them.
 
 A SQLite file with every commit synced: a process or a box may die at any moment, and a torn end of the file is cut off
 by SQLite. One rating per ticket and leg, under an id (`rid`) that is drawn once, so that sending again changes nothing.
 Settled ratings stay a while: as memory of what was answered here, and rejected ones as evidence.
+
+The file has an id of its own (`device`) and counts its ratings (`n`); a file that is made anew is another device, so a
+number that stands twice under one id shows a copy.
 """
 
 from __future__ import annotations
@@ -35,7 +38,15 @@ CREATE TABLE IF NOT EXISTS ratings (
   status TEXT NOT NULL, -- draft waiting | recorded duplicate conflict rejected
   code TEXT NOT NULL DEFAULT '',
   UNIQUE (ticket, leg)
-)
+);
+CREATE TABLE IF NOT EXISTS device (id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS shown (
+  ticket TEXT NOT NULL,
+  leg INTEGER NOT NULL,
+  boot TEXT NOT NULL, boot_ms INTEGER NOT NULL, server_ms INTEGER NOT NULL, wall_ms INTEGER NOT NULL,
+  PRIMARY KEY (ticket, leg)
+);
+CREATE INDEX IF NOT EXISTS waiting ON ratings (status, n);
 """
 
 
@@ -78,13 +89,21 @@ class Spool:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             with db:
-                db.execute(_SCHEMA)
-                db.execute("CREATE INDEX IF NOT EXISTS waiting ON ratings (status, n)")
+                db.execute(
+                    "INSERT INTO device SELECT ? WHERE NOT EXISTS (SELECT 1 FROM device)", (secrets.token_hex(12),)
+                )
         except sqlite3.Error:
             db.close()
             raise
         return db
+
+    @property
+    def device(self) -> str:
+        """The id of this file: random, drawn once."""
+        (device,) = self._db.execute("SELECT id FROM device").fetchone()
+        return str(device)
 
     def close(self) -> None:
         """Closes the file."""
@@ -121,19 +140,42 @@ class Spool:
             self._db.execute("DELETE FROM ratings WHERE ticket = ? AND leg = ? AND status = 'draft'", (ticket, leg))
 
     def batch(self, now: Reading, most: int = BATCH) -> list[dict[str, Any]]:
-        """The oldest ratings that wait, as the server takes them."""
+        """The oldest ratings that wait, as the server takes them, without a signature."""
         rows = self._db.execute(
-            "SELECT rid, ticket, leg, score, reasons, comment, boot, boot_ms, server_ms, wall_ms FROM ratings"
+            "SELECT n, rid, ticket, leg, score, reasons, comment, boot, boot_ms, server_ms, wall_ms FROM ratings"
             " WHERE status = 'waiting' ORDER BY n LIMIT ?",
             (min(most, BATCH),),
         )
         return [
             {
-                "rid": rid, "ticket": ticket, "leg": leg, "score": score, "reasons": json.loads(reasons),
+                "n": n, "rid": rid, "ticket": ticket, "leg": leg, "score": score, "reasons": json.loads(reasons),
                 "comment": comment, "age_ms": age_ms(Reading(*given), now),
             }
-            for rid, ticket, leg, score, reasons, comment, *given in rows
+            for n, rid, ticket, leg, score, reasons, comment, *given in rows
         ]  # fmt: skip
+
+    def shown(self, ticket: str, leg: int, at: Reading) -> None:
+        """The question was shown; the first time counts."""
+        with self._db:
+            self._db.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?, ?, ?, ?)", (ticket, leg, *at))
+
+    def prompts(self, now: Reading) -> list[dict[str, Any]]:
+        """The oldest prompts that were shown and not told, as the server takes them, without a signature."""
+        rows = self._db.execute("SELECT * FROM shown ORDER BY rowid LIMIT ?", (BATCH,))
+        return [{"ticket": ticket, "leg": leg, "age_ms": age_ms(Reading(*at), now)} for ticket, leg, *at in rows]
+
+    def told(self, prompts: Iterable[dict[str, Any]]) -> None:
+        """The server has heard of these prompts."""
+        with self._db:
+            self._db.executemany("DELETE FROM shown WHERE ticket = :ticket AND leg = :leg", prompts)
+
+    def lived_through(self, boot: str) -> bool:
+        """Whether everything that waits was given on this stopwatch, so that its age needs no other clock."""
+        waits = (
+            "SELECT 1 FROM ratings WHERE status = 'waiting' AND boot != :boot"
+            " UNION ALL SELECT 1 FROM shown WHERE boot != :boot LIMIT 1"
+        )
+        return self._db.execute(waits, {"boot": boot}).fetchone() is None
 
     def settle(self, results: Iterable[Result]) -> int:
         """Takes the server's word; `retry` goes on waiting. Answers how many are settled by it."""

@@ -31,7 +31,7 @@ if (interrupted) {
   localStorage.setItem(ANSWERED, JSON.stringify(answered));
   localStorage.removeItem(PRESSED);
 }
-const prompt = new Prompt({ answered, onRating: keep });
+const prompt = new Prompt({ answered, onRating: keep, onAsked: asked });
 let hall = null;
 let w = null;
 let sending = false;
@@ -56,29 +56,49 @@ function keep(rating) {
   send();
 }
 
+function asked(ticket, leg, at_ms) {
+  try {
+    spool.show(ticket, leg, at_ms);
+  } catch {
+    // the storage is full: ask nevertheless
+  }
+  send();
+}
+
+const waiting = () => spool.size || spool.prompts(0).length;
+const NOT_TAKEN = [400, 413, 422]; // what was sent cannot be taken, now or later
+
 // Everything kept, oldest first. Each try is a request of its own: the ages differ, and the ids of the ratings make
-// repeats harmless.
+// repeats harmless. One that is not taken is sent again by itself, then without its signature, for a server may be older
+// than the page; only then is it given up.
 async function send() {
   if (sending || !follow.live) return;
   sending = true;
   try {
-    for (let most = 50; spool.size;) {
-      const before = spool.size;
-      const items = spool.batch(clock.now(), most);
+    for (let [most, plain] = [50, false]; waiting();) {
+      const before = waiting();
+      const now = clock.now();
+      const [items, shown] = [spool.batch(now, most), spool.prompts(now)];
       try {
-        const answer = await api.post(path(me.hall, "ratings"), { items });
+        const body = plain ? { items: items.map(({ n, ...item }) => item) } : spool.signed(me, items, shown);
+        const answer = await api.post(path(me.hall, "ratings"), body);
         spool.settle(answer.results);
-        most = 50;
+        spool.told(shown);
+        [most, plain] = [50, false];
       } catch (error) {
-        if (!(error instanceof Problem) || error.status < 400 || error.status >= 500 || error.status === 429) break;
-        if (error.status === 401 || error.status === 403) break;
+        if (!(error instanceof Problem) || !NOT_TAKEN.includes(error.status)) break;
         if (items.length > 1) {
           most = 1; // one of them is not taken; find it without losing the others
           continue;
         }
-        spool.settle([{ rid: items[0].rid, status: "rejected", code: error.code }]);
+        if (!plain) {
+          plain = true;
+          continue;
+        }
+        spool.settle(items.map(({ rid }) => ({ rid, status: "rejected", code: error.code })));
+        plain = false;
       }
-      if (spool.size === before) break;
+      if (waiting() === before) break;
     }
   } finally {
     sending = false;
@@ -160,7 +180,7 @@ const follow = new Follow({
   },
 });
 setInterval(draw, 250);
-setInterval(() => spool.size && send(), SEND_EVERY_MS);
+setInterval(() => waiting() && send(), SEND_EVERY_MS);
 loadHall(api, me.hall).then((found) => {
   hall = found;
   draw();

@@ -18,10 +18,12 @@ export class Prompt {
   #thanksUntil = 0;
   #dismissed = ""; // the service whose countdown ran out
 
-  // `onRating({ticket, leg, score, reasons, comment, at_ms})` is called exactly once per rating.
-  constructor({ answered = [], onRating }) {
+  // `onRating({ticket, leg, score, reasons, comment, at_ms})` is called exactly once per rating, `onAsked(ticket, leg,
+  // at_ms)` whenever a question appears.
+  constructor({ answered = [], onRating, onAsked = () => {} }) {
     this.#answered = [...answered];
     this.onRating = onRating;
+    this.onAsked = onAsked;
   }
 
   get answered() {
@@ -39,6 +41,7 @@ export class Prompt {
   #ask(rate, id, now) {
     this.#asked = { id, ticket: rate.ticket, leg: rate.leg, until: Math.min(rate.until_ms, now + ASK_MS) };
     this.#score = 0;
+    this.onAsked(rate.ticket, rate.leg, now);
   }
 
   // The person wants to rate after the countdown ran out and the server still allows it.

@@ -166,7 +166,19 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     f"POST {_W}/unhold": {"ticket": "A001"},
     f"POST {_W}/transfer": {"service": "id-card", "position": "first"},
     f"POST {H}/ratings": {
-        "items": [{"rid": "pad3-81", "ticket": "20261122-A001", "leg": 1, "score": 5, "age_ms": 2300}]
+        "items": [
+            {
+                "rid": "pad3-81",
+                "ticket": "20261122-A001",
+                "leg": 1,
+                "score": 5,
+                "age_ms": 2300,
+                "n": 81,
+                "sig": "5c" * 32,
+            }
+        ],
+        "device": "mW3kq9rT",
+        "shown": [{"ticket": "20261122-A001", "leg": 1, "age_ms": 9100, "sig": "a7" * 32}],
     },
     f"POST {_R}/assign": {"to": "s-004", "note": "请两日内答复"},
     f"POST {_R}/verify": {"result": "valid", "note": "已查看录像，群众所述属实"},
@@ -263,7 +275,11 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
             "login_ms": 1795310000000,
         }
     },
-    f"POST {H}/ratings": {"results": [{"rid": "pad3-81", "status": "recorded"}], "now_ms": 1795312000000},
+    f"POST {H}/ratings": {
+        "results": [{"rid": "pad3-81", "status": "recorded"}],
+        "now_ms": 1795312000000,
+        "shown": ["recorded"],
+    },
     f"POST {_R}/assign": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
     f"GET {_R}": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
     f"GET {H}/cases/{{case}}": {"case": CASE},

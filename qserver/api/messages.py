@@ -34,6 +34,7 @@ Said = Annotated[str, _text(300, "words chosen from the hall's list")]
 Comment = Annotated[str, _text(1000, "the citizen's own words", shortest=0)]
 Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 """A whole number that every JSON reader keeps exactly; its range is judged with the item it stands in."""
+Signature = Annotated[str, _text(64, "HMAC-SHA256, hexadecimal", 64, r"^[0-9a-f]+$(?!\n)")]
 Outcome = Annotated[
     str,
     _text(
@@ -111,6 +112,8 @@ class Rated(Body, frozen=True, kw_only=True):
     """One rating a pad sends. `age_ms`: how long ago it was given, by the pad's own stopwatch.
 
     A score or an age out of range is that item's failure alone, so that one broken rating does not block the others.
+    `n` and `sig` stand together, or neither does: the pad's own count of its ratings, from 1, and the signature of the
+    whole item (docs/evaluation.md), which makes a copied pad visible.
     """
 
     rid: Annotated[str, _text(64, "the pad's own id of the rating", pattern=_LINE)]
@@ -122,12 +125,28 @@ class Rated(Body, frozen=True, kw_only=True):
     aspects: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
     reasons: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
     comment: Comment = ""
+    n: Number | None = None
+    sig: Signature | None = None
+
+
+class Shown(Body, frozen=True, kw_only=True):
+    """A prompt that the pad showed, `age_ms` ago by its own stopwatch; `sig` as of a rating."""
+
+    ticket: Name
+    leg: Number
+    age_ms: Number
+    sig: Signature | None = None
 
 
 class Ratings(Body, frozen=True, kw_only=True):
-    """Ratings of a pad, those it had to keep for later among them."""
+    """Ratings of a pad, those it had to keep for later among them, and prompts that it showed."""
 
     items: Annotated[list[Rated], msgspec.Meta(max_length=50)]
+    device: (
+        Annotated[str, _text(64, "the random id that the pad drew for itself", 8, r"^[A-Za-z0-9_-]+$(?!\n)")] | None
+    ) = None
+    """Who signed; needed where anything is signed."""
+    shown: Annotated[list[Shown], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
 
 
 class HolderRating(Body, frozen=True, kw_only=True):
@@ -276,6 +295,14 @@ class CalledAnswer(msgspec.Struct, frozen=True):
     finished: Ticket | None
 
 
+class Against(msgspec.Struct, frozen=True):
+    """The rating that stands: who it came from, when it was given, and a pad's own id of it."""
+
+    source: str
+    at_ms: int
+    rid: str | UnsetType = UNSET
+
+
 class Result(msgspec.Struct, frozen=True):
     """What became of one rating. `duplicate`: recorded before under this rid; `conflict`: another one stands, or
     another score."""
@@ -283,14 +310,18 @@ class Result(msgspec.Struct, frozen=True):
     rid: str
     status: Literal["recorded", "duplicate", "conflict", "rejected", "retry"]
     code: str | UnsetType = UNSET
-    """Why it was rejected."""
+    """Why it was rejected; of a signed one also why it is a conflict: `already_rated`, or `other_score` under this
+    rid."""
+    against: Against | UnsetType = UNSET
+    """What a signed one is in conflict with."""
 
 
 class RatingsAnswer(msgspec.Struct, frozen=True):
-    """One result per item, in their order, and the instant they were recorded."""
+    """One result per item, in their order, and the instant they were recorded. `shown`: likewise, if any were sent."""
 
     results: list[Result]
     now_ms: int
+    shown: list[Literal["recorded", "duplicate", "rejected"]] | UnsetType = UNSET
 
 
 class ReviewAnswer(msgspec.Struct, frozen=True):

@@ -2,28 +2,84 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from aiohttp import hdrs
 from msgspec import UNSET
 
-from qserver.store.answers import RatingItem
+from qserver.store.answers import RatingItem, RatingResult, ShownItem
+from qserver.wire import signing
 
-from .messages import Ratings, RatingsAnswer, Result
+from .messages import Against, Rated, Ratings, RatingsAnswer, Result, Shown
 from .routing import Call, H, Reply, Route
+
+
+class _Signer:
+    """Who sent a batch, for telling what is signed from what is not, and from what says that it is and lies."""
+
+    def __init__(self, call: Call, device: str | None) -> None:
+        self._key = signing.signing_key(call.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[2].strip())
+        self._place = call.hall, call.principal.window
+        self._device = device
+
+    @property
+    def device(self) -> str:
+        """What the record calls the device: a digest, so that nobody who reads the record can sign as it; "" = none."""
+        return hashlib.sha256(self._device.encode()).hexdigest()[:16] if self._device else ""
+
+    def rejection(self, item: Rated) -> str:
+        """Why a rating is not even looked at: `validation` for half of a proof, `bad_signature`; "" when it may be."""
+        if item.n is None and item.sig is None:
+            return ""
+        if item.n is None or item.sig is None or self._device is None or item.n < 1:
+            return "validation"
+        said = (
+            self._device, item.n, item.rid, item.ticket, item.leg, item.score, item.age_ms, item.aspects, item.reasons,
+            item.comment,
+        )  # fmt: skip
+        good = signing.is_signature(item.sig, self._key, signing.RATING, *self._place, *said)
+        return "" if good else "bad_signature"
+
+    def signed(self, shown: Shown) -> bool:
+        """Whether the device proved that it showed a prompt."""
+        said = (self._device, shown.ticket, shown.leg, shown.age_ms)
+        return shown.sig is not None and signing.is_signature(shown.sig, self._key, signing.SHOWN, *self._place, *said)
 
 
 async def rate(call: Call) -> Reply:
     """Records a batch; every item has a result of its own, so a batch is never refused for one item's sake."""
     body: Ratings = call.body
+    signer = _Signer(call, body.device)
+    rejections = [signer.rejection(item) for item in body.items]
     answer = await call.store.rate(
         call.op,
         call.hall,
         call.principal.window,
-        [RatingItem(i.rid, i.ticket, i.leg, i.score, i.age_ms, i.aspects, i.reasons, i.comment) for i in body.items],
+        [
+            RatingItem(i.rid, i.ticket, i.leg, i.score, i.age_ms, i.aspects, i.reasons, i.comment, i.n or 0)
+            for i, rejection in zip(body.items, rejections, strict=True)
+            if not rejection
+        ],
+        device=signer.device,
+        shown=[ShownItem(s.ticket, s.leg, s.age_ms, signer.signed(s)) for s in body.shown],
     )
-    results, now_ms = answer.value
-    return Reply(
-        RatingsAnswer([Result(r.rid, r.status, r.code or UNSET) for r in results], now_ms),  # type: ignore[arg-type]
-        replayed=answer.replayed,
-    )
+    found = iter(answer.value.results)
+    results = [
+        Result(item.rid, "rejected", rejection) if rejection else _result(next(found), signed=item.sig is not None)
+        for item, rejection in zip(body.items, rejections, strict=True)
+    ]
+    shown = answer.value.shown or UNSET
+    return Reply(RatingsAnswer(results, answer.value.now_ms, shown), replayed=answer.replayed)  # type: ignore[arg-type]
+
+
+def _result(found: RatingResult, *, signed: bool) -> Result:
+    """A conflict is explained to a device that proved which it is; others learn that there is one."""
+    if found.status != "conflict":
+        return Result(found.rid, found.status, found.code or UNSET)  # type: ignore[arg-type]
+    if not signed:
+        return Result(found.rid, "conflict")
+    against = Against(found.against_source, found.against_ms, found.against_rid or UNSET)
+    return Result(found.rid, "conflict", found.code, against)
 
 
 ROUTES = (

@@ -38,6 +38,7 @@ KINDS: dict[str, str] = {
     "overtime.service": "a service ran over its limit 超时办结",
     "overtime.case": "a promised case ran over its limit",
     "rating.prompted": "the pad may ask for a rating",
+    "rating.shown": "the pad showed its question: the prompt was delivered",
     "rating.recorded": "a rating was recorded 好差评",
     "rating.unrated": "the time for rating passed without one 未评价",
     "review.opened": "a negative review was opened 差评",
@@ -81,6 +82,8 @@ KINDS: dict[str, str] = {
     "webhook.enabled": "a webhook that was disabled goes on, from then on",
     "device.connected": "a device's socket was welcomed",
     "device.lost": "a device's socket ended without being told to",
+    "device.changed": "another pad than before signs the window's ratings: replaced, wiped, or a stolen token",
+    "device.cloned": "a pad's counter stood twice or ran backwards: there are two of it, or an old copy was put back",
 }
 """Every kind of event, `qserver.` prefixed in CloudEvents, with its meaning."""
 
@@ -114,7 +117,10 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     ] = ""
     n: Annotated[
         int,
-        _doc("the ticket's n-th event, from 1; of later steps of a review or a case `s` itself; 0 without a ticket"),
+        _doc(
+            "the ticket's n-th event, from 1; of rating.shown and later steps of a review or a case `s` itself; 0 "
+            "without a ticket"
+        ),
     ] = 0
     wait_ms: Annotated[int, _doc("first call - entry into the queue, ms")] = 0
     walk_ms: Annotated[int, _doc("start - last call, ms")] = 0
@@ -161,7 +167,7 @@ EXTRA: dict[str, str] = {
     "review.revisited)",
     "until_ms": "until when the pad may ask (rating.prompted), until when nobody may log in (staff.locked)",
     "signals": "what looks odd: short_service, reissued, cancelled_in_service, many_recalls, undone_before_rating, "
-    "rating_burst (finished, issued, cancelled, recalled, undone, rating.recorded)",
+    "rating_burst, doubtful_pad (finished, issued, cancelled, recalled, undone, rating.recorded)",
     "review": "review id (review.*)",
     "result": "valid or invalid, satisfied or reopened (review.verified, review.revisited)",
     "to": "whom it was assigned to (review.assigned)",
@@ -175,13 +181,19 @@ EXTRA: dict[str, str] = {
     "stepped_ms": "by how much the clock went back, ms (clock.stepped)",
     "spent_ms": "how long it took, ms (review.opened)",
     "rated_ms": "when the citizen rated, by the device's stopwatch (rating.recorded)",
+    "shown_ms": "when the pad showed its question, by the device's stopwatch (rating.shown)",
+    "number": "the pad's own count of its ratings, when it signed (rating.recorded, device.cloned)",
+    "doubt": "why the pad is doubted: number_twice, number_back, unsigned (where the window's pad signs) or two_pads "
+    "(one that was replaced) (rating.recorded, device.cloned)",
     "case": "the business system's number of the case (finished, case.*, overtime.case)",
     "token": "token id (token.created, token.revoked, staff.logged_in, staff.logged_out)",
     "role": "the token's or the person's role (token.*, staff.*, device.connected, device.lost)",
     "of": "the hall the token, person or webhook is bound to, empty when to none (token.*, staff.*, webhook.*)",
     "wrong": "how many wrong passwords in a row (staff.refused)",
     "webhook": "webhook id (webhook.*)",
-    "device": "the device's own name (device.connected, device.lost)",
+    "device": "the device's own name (device.connected, device.lost); of a pad that signed, a digest of the id that it "
+    "drew for itself (rating.recorded, rating.shown, device.changed, device.cloned)",
+    "from_device": "the pad that signed before (device.changed)",
     "topic": "what the device follows (device.connected, device.lost)",
 }
 """Fields that only some kinds carry, with their meaning."""

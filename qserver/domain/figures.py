@@ -92,6 +92,10 @@ COLUMNS: tuple[Column, ...] = (
            "群众评价前撤销了办结", "a finish taken back before the citizen rated"),
     Column("signals.rating_burst", "疑似·集中评价", "Odd: rating burst", "count", "同一评价器上连续评价快于常人",
            "ratings on one pad faster than citizens can follow one another"),
+    Column("signals.doubtful_pad", "疑似·评价器异常", "Odd: doubtful pad", "count",
+           "评价的签名或编号与该窗口的评价器不符（编号重复或倒退、未签名、已更换的评价器仍在评价）",
+           "ratings whose signature or number does not fit the window's pad: a number twice or gone back, none where "
+           "the pad signs, or a pad that was replaced"),
     Column("unreliable", "时长不可靠", "Unreliable", "count", "跨日终或时钟回拨的环节，不计入时长和超时",
            "legs within which the day turned or the clock stepped: in no duration and no overtime"),
 )  # fmt: skip

@@ -82,6 +82,7 @@ class SignalFigures(msgspec.Struct, frozen=True):
     many_recalls: int
     undone_before_rating: int
     rating_burst: int
+    doubtful_pad: int
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

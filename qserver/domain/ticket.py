@@ -17,12 +17,14 @@ Source = Literal["active", "active_late", "default"]
 
 
 Signal = Literal[
-    "short_service", "reissued", "cancelled_in_service", "many_recalls", "undone_before_rating", "rating_burst"
-]
+    "short_service", "reissued", "cancelled_in_service", "many_recalls", "undone_before_rating", "rating_burst",
+    "doubtful_pad",
+]  # fmt: skip
 """What looks like gaming of the figures and is for people to look at; it changes nothing by itself.
 
 Served far below the mean; the same person again for the same service soon after a finish; cancelled though its service
-had begun; called very often; a finish taken back before the citizen rated; ratings on one pad faster than people can.
+had begun; called very often; a finish taken back before the citizen rated; ratings on one pad faster than people can; a
+rating whose signature or counter does not fit the pad that stands there.
 """
 
 

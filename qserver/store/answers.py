@@ -76,7 +76,8 @@ class Notice(NamedTuple):
 
 
 class RatingItem(msgspec.Struct, array_like=True, frozen=True):
-    """One rating as handed to the function. `score` 1..5; `age_ms`: how long ago it was given, by the device."""
+    """One rating as handed to the function. `score` 1..5; `age_ms`: how long ago it was given, by the device;
+    `number`: the device's own count of its ratings, proven by its signature, 0 when it did not sign."""
 
     rid: str
     ticket: str
@@ -86,14 +87,38 @@ class RatingItem(msgspec.Struct, array_like=True, frozen=True):
     aspects: list[str] = []
     reasons: list[str] = []
     comment: str = ""
+    number: int = 0
+
+
+class ShownItem(msgspec.Struct, array_like=True, frozen=True):
+    """A prompt that a pad showed `age_ms` ago. `signed`: the device proved that it says so."""
+
+    ticket: str
+    leg: int
+    age_ms: int
+    signed: bool = False
 
 
 class RatingResult(NamedTuple):
-    """What became of one rating: recorded, duplicate, conflict, rejected (with a code) or retry."""
+    """What became of one rating: recorded, duplicate, conflict or rejected (with a code).
+
+    Of a conflict: the rid (of a pad's rating, else ""), the source and the instant of the rating that stands.
+    """
 
     rid: str
     status: str
     code: str
+    against_rid: str = ""
+    against_source: str = ""
+    against_ms: int = 0
+
+
+class Rated(NamedTuple):
+    """Answer of `rate`: a result per rating, the server's clock, ms, and what became of each prompt that was shown."""
+
+    results: list[RatingResult]
+    now_ms: int
+    shown: list[str]
 
 
 class BoardState(NamedTuple):

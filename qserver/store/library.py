@@ -21,8 +21,8 @@ from . import answers, records
 
 CHAPTERS = (
     "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
-    "windows", "calls", "ratings", "defaults", "time", "hall", "reads", "tokens", "control", "staff", "groups", "hooks",
-    "batch",
+    "windows", "calls", "pads", "ratings", "defaults", "time", "hall", "reads", "tokens", "control", "staff", "groups",
+    "hooks", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 CLOSED = frozenset({"time", "hall", "reads", "control", "staff", "hooks", "batch"})
@@ -86,7 +86,7 @@ def _follow_up() -> str:
 
 def tables() -> str:
     """The generated Lua: MOVES and WINDOW_MOVES, LIVE, the follow-up, the flags."""
-    flags = ("WAIT_WARNED", "WAIT_OVER", "SERVICE_WARNED", "SERVICE_OVER", "UNRELIABLE")
+    flags = ("WAIT_WARNED", "WAIT_OVER", "SERVICE_WARNED", "SERVICE_OVER", "UNRELIABLE", "SHOWN")
     return "\n".join((
         _moves("MOVES", lifecycle.MOVES),
         _moves("WINDOW_MOVES", lifecycle.WINDOW_MOVES),

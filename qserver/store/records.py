@@ -15,8 +15,8 @@ from qserver.domain import reviews
 from qserver.domain import ticket as public
 from qserver.domain.lifecycle import State, WindowState
 
-WAIT_WARNED, WAIT_OVER, SERVICE_WARNED, SERVICE_OVER, UNRELIABLE, UNRATED = 1, 2, 4, 8, 16, 32
-"""Bits of `flags`."""
+WAIT_WARNED, WAIT_OVER, SERVICE_WARNED, SERVICE_OVER, UNRELIABLE, SHOWN = 1, 2, 4, 8, 16, 32
+"""Bits of `flags`; SHOWN: the pad said that it asked."""
 SIGNALS: dict[public.Signal, int] = {name: 64 << n for n, name in enumerate(get_args(public.Signal))}
 """Bits of `flags` that are for people to look at."""
 
@@ -97,6 +97,7 @@ class WindowRecord(msgspec.Struct, array_like=True, frozen=True):
     rate_until_ms: int
     rated_at_ms: int = 0  # the pad's last rating, by the citizen's time
     rated_run: int = 0  # so many in a row stood close to the one before
+    pad: str = ""  # the pad that signed a rating last
 
 
 class ReviewRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -174,6 +175,7 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     open_windows: int = 0
     waiting: int = 0
     last_place: float = 0  # the last virtual arrival in the queue so far
+    doubtful: int = 0  # ratings whose pad is doubted
 
 
 _HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}

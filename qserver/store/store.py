@@ -30,8 +30,10 @@ from .answers import (
     Issued,
     Notice,
     Op,
+    Rated,
     RatingItem,
     RatingResult,
+    ShownItem,
     Stats,
     Suspension,
 )
@@ -47,7 +49,7 @@ from .windows import WindowStore
 _position = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, int, int, int])
 _positions = msgspec.msgpack.Decoder(tuple[int, list[tuple[msgspec.Raw, int, int, int] | bool]])
 _record = msgspec.msgpack.Decoder(records.TicketRecord)
-_rated = msgspec.msgpack.Decoder(tuple[int, list[RatingResult], int])
+_rated = msgspec.msgpack.Decoder(tuple[int, list[RatingResult], int, list[str]])
 _stats = msgspec.msgpack.Decoder(
     tuple[int, str, int, str, int, list[tuple[str, records.Counters, int]], list[records.WindowRecord], int]
 )
@@ -260,12 +262,23 @@ class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Strea
     # Ratings
 
     async def rate(
-        self, op: Op, hall: str, window: str, items: Iterable[RatingItem]
-    ) -> Answer[tuple[list[RatingResult], int]]:
-        """Records ratings of legs finished at the window ("" = by the tickets' links); one result each, and now, ms."""
-        packed, replayed = await self._command(hall, "rate", op, window, msgspec.msgpack.encode(list(items)))
-        _, results, now_ms = _rated.decode(packed)
-        return Answer((results, now_ms), replayed)
+        self,
+        op: Op,
+        hall: str,
+        window: str,
+        items: Iterable[RatingItem],
+        *,
+        device: str = "",
+        shown: Iterable[ShownItem] = (),
+    ) -> Answer[Rated]:
+        """Records ratings of legs finished at the window ("" = by the tickets' links), and prompts that its pad showed.
+
+        `device`: which pad it is, for what it signed.
+        """
+        packed, replayed = await self._command(
+            hall, "rate", op, window, msgspec.msgpack.encode([*items]), device, msgspec.msgpack.encode([*shown])
+        )
+        return Answer(Rated(*_rated.decode(packed)[1:]), replayed)
 
     # Time, devices, the edge
 

@@ -90,7 +90,7 @@ async def play(store: TimedStore, chance: random.Random, archiver: Archiver) -> 
                 if chance.random() < 0.7:
                     score, age = chance.choice([1, 2, 3, 4, 5, 5]), chance.choice([0, 0, 0, 3_600_000])
                     item = RatingItem("r" + ticket, ticket, 1, score, age)
-                    (results, _), _ = await store.rate(Op("pad-" + window), H, window, [item])
+                    (results, *_), _ = await store.rate(Op("pad-" + window), H, window, [item])
                     counted[results[0].status] += 1
     return counted
 

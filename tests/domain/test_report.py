@@ -272,8 +272,8 @@ def test_signals_are_counted_where_the_leg_was() -> None:
         ticket(1, leg(signals=["short_service", "rating_burst"])),
         ticket(2, leg(signals=["short_service"], window="w2")),
     )
-    assert made.totals.signals == reports.SignalFigures(2, 0, 0, 0, 0, 1)
-    assert row(made, "w2").signals == reports.SignalFigures(1, 0, 0, 0, 0, 0)
+    assert made.totals.signals == reports.SignalFigures(2, 0, 0, 0, 0, 1, 0)
+    assert row(made, "w2").signals == reports.SignalFigures(1, 0, 0, 0, 0, 0, 0)
     assert (made.totals.served, made.totals.unreliable) == (2, 0), "a mark takes nothing out of any figure"
 
 

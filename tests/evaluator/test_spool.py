@@ -48,7 +48,7 @@ def test_an_item_is_what_the_server_takes(path: Path) -> None:
     rid = spool.add(Rating("20261124-A001", 2, 1, ("服务态度", "a"), "等“太”久"), GIVEN)
     assert spool.batch(NOW) == [
         {
-            "rid": rid, "ticket": "20261124-A001", "leg": 2, "score": 1, "reasons": ["服务态度", "a"],
+            "n": 1, "rid": rid, "ticket": "20261124-A001", "leg": 2, "score": 1, "reasons": ["服务态度", "a"],
             "comment": "等“太”久", "age_ms": 7000,
         }
     ]  # fmt: skip

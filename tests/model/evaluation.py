@@ -19,6 +19,14 @@ SKEW_MS = 5_000
 
 
 @dataclass
+class Pad:
+    """A pad that signed ratings at a window."""
+
+    highest: int
+    used: set[int] = field(default_factory=set)
+
+
+@dataclass
 class Visit:
     """One ticket with one leg."""
 
@@ -29,6 +37,7 @@ class Visit:
     finished: int = 0
     over: bool = False
     silent: bool = False
+    shown: bool = False
     rating: tuple[int, str, int, str] | None = None
     case: str = ""
     accepted: bool = False
@@ -110,6 +119,8 @@ class Evaluation:
     forget: dict[int, int] = field(default_factory=dict)  # first sequence number that stays -> when
     gone: int = 0
     day_end: int = 0
+    pads: dict[str, dict[str, Pad]] = field(default_factory=dict)  # window -> device -> pad, the latest last
+    doubts: list[str | None] = field(default_factory=list)  # of the ratings from pads, in order
 
     def __post_init__(self) -> None:
         own = self.hall.calendar
@@ -138,6 +149,7 @@ class Evaluation:
             self.kinds.append("overtime.service")
             self.open("overtime", visit, "system", spent_ms=spent, limit_ms=limit)
         visit.finished, visit.followed, visit.case, visit.accepted = self.now, False, case, False
+        visit.shown = False
         self.kinds.append("rating.prompted")
         if outcome == "accepted" and case:
             visit.accepted = True
@@ -160,14 +172,20 @@ class Evaluation:
             self.tell(case.history, "case.withdrawn", "withdrawn", actor)
         visit.finished, visit.case, visit.accepted = 0, "", False
 
-    def rate(self, visit: Visit, window: str, rid: str, score: int, age: int, actor: str) -> tuple[str, str]:
-        """A citizen rates."""
+    def rate(
+        self, visit: Visit, window: str, rid: str, score: int, age: int, actor: str, device: str = "", number: int = 0
+    ) -> tuple[object, ...]:
+        """A citizen rates; a pad may sign it as `device`."""
         if visit.iseq < self.gone:
             return "rejected", "not_found"
         if window and window != visit.window:
             return "rejected", "forbidden"
         if visit.rating:
-            return ("duplicate" if (visit.rating[3], visit.rating[0]) == (rid, score) else "conflict"), ""
+            stands_score, source, stands_at, stands_rid = visit.rating
+            if (stands_rid, stands_score) == (rid, score):
+                return "duplicate", ""
+            why = "other_score" if stands_rid == rid else "already_rated"
+            return "conflict", why, stands_rid if source == "active" else "", source, stands_at
         at = self.now - age
         if at < visit.finished - SKEW_MS:
             return "rejected", "validation"
@@ -176,10 +194,51 @@ class Evaluation:
         if (window and not in_time) or self.now > self.after(visit.finished, self.hall.rating.late_within):
             return "rejected", "wrong_state"
         visit.rating, visit.followed = (score, "active" if window else "active_late", at, rid), True
+        if window:
+            self.doubts.append(self.doubt(window, device, number))
         self.kinds.append("rating.recorded")
         if score <= 2:
             self.open("rating", visit, actor, score=score, reasons=[], comment="")
         return "recorded", ""
+
+    def doubt(self, window: str, device: str, number: int) -> str | None:
+        """Whether a rating fits the pad that stands at the window."""
+        pads = self.pads.setdefault(window, {})
+        last = next(reversed(pads), "")
+        if not device:
+            return "unsigned" if last else None
+        pad = pads.pop(device, None)
+        known, pad = pad is not None, pad or Pad(number - 1)
+        pads[device] = pad
+        while len(pads) > 4:
+            del pads[next(iter(pads))]
+        why = None
+        if number <= pad.highest - 512:
+            why = "number_back"
+        elif number in pad.used:
+            why = "number_twice"
+        pad.highest = max(pad.highest, number)
+        if why != "number_back":
+            pad.used.add(number)
+        if why:
+            self.kinds.append("device.cloned")
+        elif last not in ("", device) and not known:
+            self.kinds.append("device.changed")
+        elif last not in ("", device):
+            why = "two_pads"
+        return why
+
+    def show(self, visit: Visit, window: str, age: int) -> str:
+        """The pad says that it asked."""
+        at = max(self.now - age, visit.finished)
+        late = at > visit.finished + halls.ms(self.hall.rating.window_s)
+        if visit.iseq < self.gone or window != visit.window or self.now - age < visit.finished - SKEW_MS or late:
+            return "rejected"
+        if visit.shown:
+            return "duplicate"
+        visit.shown = True
+        self.kinds.append("rating.shown")
+        return "recorded"
 
     # Reviews
 

@@ -16,7 +16,7 @@ from qserver.domain import hall
 from qserver.domain.errors import Refusal
 from qserver.domain.events import Event
 from qserver.domain.reviews import ENDED, STEPS
-from qserver.store.answers import SYSTEM, Op, RatingItem
+from qserver.store.answers import SYSTEM, Op, RatingItem, ShownItem
 from qserver.store.topology import Topology
 from tests.model.evaluation import Evaluation, Visit
 from tests.servers import DataServer
@@ -42,6 +42,8 @@ SAID: dict[str, dict[str, str]] = {
 RESULTS = {"verify": ["valid", "valid", "invalid"], "revisit": ["satisfied", "satisfied", "reopened"]}
 windows = st.sampled_from(["w1", "w2"])
 cases = st.sampled_from(["C-1", "C 2", "第三号"])
+devices = st.sampled_from(["", "d1", "d1", "d1", "d2", "d3", "d4", "d5"])
+numbers = st.sampled_from([1, 2, 3, 4, 5, 300, 512, 513, 514, 2**53])
 
 
 class Days(RuleBasedStateMachine):
@@ -146,17 +148,38 @@ class Days(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(0, 50), window=st.sampled_from(["", "", "w1", "w2"]), score=st.integers(1, 5),
-        age=st.sampled_from([0, 1000, 6000, 2 * HOUR]), rid=st.sampled_from("xy"),
+        age=st.sampled_from([0, 1000, 6000, 2 * HOUR]), rid=st.sampled_from("xy"), device=devices, number=numbers,
     )  # fmt: skip
-    def rate(self, n: int, window: str, score: int, age: int, rid: str) -> None:
-        """The pad or the ticket's link sends a rating, a late or doubled one among them."""
+    def rate(self, n: int, window: str, score: int, age: int, rid: str, device: str = "", number: int = 0) -> None:
+        """The pad or the ticket's link sends a rating, a late or doubled one among them, signed or not."""
         visit = self.model.visits[n % len(self.model.visits)]
+        device, number = (device, number) if window and device else ("", 0)
+        item = RatingItem(rid, visit.ticket, 1, score, age, number=number)
         got = self.both(
-            lambda: self.model.rate(visit, window, rid, score, age, "t"),
-            lambda op: self.store.rate(op, "h1", window, [RatingItem(rid, visit.ticket, 1, score, age)]),
+            lambda: self.model.rate(visit, window, rid, score, age, "t", device, number),
+            lambda op: self.store.rate(op, "h1", window, [item], device=device),
         )
-        result = got[1][0][0]
-        assert (result.status, result.code) == got[0]
+        result = got[1].results[0]
+        expected = (rid, *got[0])
+        assert result == expected + ("", "", 0)[len(expected) - 3 :]
+
+    @rule(device=devices, numbers=st.lists(numbers, min_size=2, max_size=5), window=windows)
+    def busy_pad(self, device: str, numbers: list[int], window: str) -> None:
+        """Services that are rated at once, under these numbers."""
+        for number in numbers:
+            self.visit(window=window, service="c", seconds=60, case="", score=0)
+            self.rate(len(self.model.visits) - 1, window, 5, 0, "x", device, number)
+
+    @rule(n=st.integers(0, 50), window=windows, age=st.sampled_from([0, 0, 1000, 6000, 2 * HOUR]))
+    def show(self, n: int, window: str, age: int) -> None:
+        """The pad says that it asked."""
+        visit = self.model.visits[n % len(self.model.visits)]
+        said = ShownItem(visit.ticket, 1, age, True)
+        got = self.both(
+            lambda: self.model.show(visit, window, age),
+            lambda op: self.store.rate(op, "h1", window, [], device="d1", shown=[said]),
+        )
+        assert got[1].shown == [got[0]]
 
     # What is made of it
 
@@ -240,10 +263,12 @@ class Days(RuleBasedStateMachine):
             return
         found = self.run(self.store.read_events(self.store.partition("h1"), "-", 100_000))
         events = [msgspec.msgpack.decode(fields[b"e"], type=Event) for _, fields in found if b"e" in fields]
-        kinds = [e.kind for e in events if e.kind.startswith(("rating.", "review.", "case.", "overtime."))]
+        kinds = [e.kind for e in events if e.kind.startswith(("rating.", "review.", "case.", "overtime.", "device."))]
         assert sorted(kinds) == sorted(self.model.kinds)
         assert [event.s for event in events] == list(range(1, len(events) + 1))
         assert len({event.id for event in events}) == len(events)
+        rated = [e.more() for e in events if e.kind == "rating.recorded" and e.more()["source"] == "active"]
+        assert [said.get("doubt") for said in rated] == self.model.doubts
         steps: dict[object, list[tuple[str, int, str]]] = {}
         for event in events:
             if event.kind.startswith("review."):

@@ -11,6 +11,7 @@ from playwright.async_api import Page
 
 from qserver.api import reviews
 from qserver.domain.reviews import STEPS
+from qserver.wire import signing
 from qserver.wire.board import Board
 from qserver.wire.messages import BoardEvent, BoardView, Kind, NoticeView, Snapshot, WindowView
 from tests.pages.conftest import UNITS
@@ -55,6 +56,33 @@ async def test_the_fold_is_the_servers(modules: Page) -> None:
         wanted.append(msgspec.to_builtins(board.snapshot().board))
     folds = "runs => import('/units/shared.js').then(({fold}) => runs.map(([board, events]) => fold(board, events)))"
     assert await modules.evaluate(folds, given) == wanted
+
+
+async def test_a_pad_signs_as_the_server_reads(modules: Page) -> None:
+    token = "qs_pad-1_" + "x" * 32
+    hostile = ["", "太“慢”\n\t\\", '"],["', "\u2028\u2029\x7f\x00\x1f", "😤" * 99, "</script>", "e\u0301", "\ufeff"]
+    fields = [
+        [
+            "rating",
+            "h1",
+            "w1",
+            "device",
+            2**53 - n,
+            f"rid-{n}",
+            "20261124-A001",
+            1,
+            1,
+            86_400_000,
+            [text],
+            [text, text],
+            text,
+        ]
+        for n, text in enumerate(hostile)
+    ]
+    signed = "([token, all]) => import('/units/sign.js').then(({signatures}) => signatures(token, all))"
+    found = await modules.evaluate(signed, [token, fields])
+    key = signing.signing_key(token)
+    assert found == [signing.signature(key, *one) for one in fields]  # type: ignore[arg-type]
 
 
 async def test_the_forms_of_the_follow_up_ask_for_what_the_steps_take(modules: Page) -> None:

@@ -43,7 +43,7 @@ async def serve(store: TimedStore, window: str = "w1", **finish: str) -> str:
 async def complaint(store: TimedStore, window: str = "w1") -> str:
     """A review opened by a citizen's rating; answers its id."""
     ticket = await serve(store, window)
-    (results, _), _ = await store.rate(
+    (results, *_), _ = await store.rate(
         Op("pad-1"), H, window, [RatingItem("r-" + ticket, ticket, 1, 1, 0, comment="慢")]
     )
     assert results[0].status == "recorded"

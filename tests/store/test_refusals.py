@@ -329,7 +329,7 @@ async def test_a_definition_is_refused_when_it_was_changed_since_it_was_read(tim
 async def test_a_rating_is_rejected_with_its_code(timed: TimedStore, item: RatingItem, status: str, code: str) -> None:
     await finished(timed)
     await timed.pass_ms(1000)
-    (results, _), _ = await timed.rate(SYSTEM, H, "w1", [item])
+    (results, *_), _ = await timed.rate(SYSTEM, H, "w1", [item])
     assert [(r.status, r.code) for r in results] == [(status, code)]
 
 
@@ -347,7 +347,7 @@ async def test_what_was_rated_already_is_a_duplicate_only_by_rid_and_score(
     timed: TimedStore, rid: str, score: int, status: str, code: str
 ) -> None:
     await undone_then_rated(timed)
-    (results, _), _ = await timed.rate(SYSTEM, H, "w1", [RatingItem(rid, "A001", 1, score, 0)])
+    (results, *_), _ = await timed.rate(SYSTEM, H, "w1", [RatingItem(rid, "A001", 1, score, 0)])
     assert [(r.status, r.code) for r in results] == [(status, code)]
 
 

@@ -217,7 +217,7 @@ async def test_a_finished_leg_stays_rateable_by_id_after_the_day(timed: TimedSto
     ticket = await serve(timed)
     await timed.finish(SYSTEM, H, "w1")
     await timed.set(NEXT_DAY)
-    (results, _), _ = await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 4, 0)])
+    (results, *_), _ = await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 4, 0)])
     assert results[0].status == "recorded"
     assert (await timed.ticket(H, ticket)).rating.source == "active_late"  # type: ignore[union-attr]
 

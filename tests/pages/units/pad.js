@@ -6,9 +6,9 @@ const asked = (ticket = "20260102-A001", leg = 1, until_ms = 1800000) => ({ stat
 const quiet = (state = "idle") => ({ state, ticket: state === "serving" ? "A002" : null, rate: null });
 
 function pad(answered = []) {
-  const given = [];
-  const prompt = new Prompt({ answered, onRating: (rating) => given.push(rating) });
-  return { prompt, given, at: (now) => prompt.screen(now).name };
+  const [given, shown] = [[], []];
+  const prompt = new Prompt({ answered, onRating: (rating) => given.push(rating), onAsked: (...what) => shown.push(what) });
+  return { prompt, given, shown, at: (now) => prompt.screen(now).name };
 }
 
 class Storage {
@@ -102,6 +102,15 @@ export const tests = {
     same(given, []);
     prompt.window(quiet("serving"), ASK_MS + 3);
     ok(!prompt.screen(ASK_MS + 3).may_rate, "not any more");
+  },
+  "it says what it asked and when"() {
+    const { prompt, shown } = pad(["20260102-A009:1"]);
+    prompt.window(asked("20260102-A009"), 500);
+    prompt.window(asked(), 1000);
+    prompt.window(asked(), 2000);
+    prompt.tick(1000 + ASK_MS);
+    prompt.again(95000);
+    same(shown, [["20260102-A001", 1, 1000], ["20260102-A001", 1, 95000]]);
   },
   "it never asks beyond the server's time"() {
     const { prompt, at } = pad();
