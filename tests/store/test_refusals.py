@@ -337,8 +337,8 @@ async def test_a_rating_is_rejected_with_its_code(timed: TimedStore, item: Ratin
     ("rid", "score", "status", "code"),
     [
         ("r", 5, "duplicate", ""),
-        ("r", 4, "conflict", ""),
-        ("other", 5, "conflict", ""),
+        ("r", 4, "conflict", "other_score"),
+        ("other", 5, "conflict", "already_rated"),
         ("r", 6, "rejected", "validation"),
         ("other", 0, "rejected", "validation"),
     ],

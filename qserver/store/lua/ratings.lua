@@ -1,8 +1,9 @@
 -- Ratings: one per finished leg, the first accepted one wins. Each item gets its own result; a batch is one step.
-
+local rated_leg, end_prompt -- what later chapters use; a library has room for 200 names
+do
 local SKEW_MS = 5000 -- a device's stopwatch may run this much fast before its age is not believed
 
-local function rated_leg(t, number)
+function rated_leg(t, number)
   if number == t[T.leg] then
     if t[T.state] ~= 'finished' then return nil end
     return {
@@ -23,7 +24,7 @@ local function rated_leg(t, number)
 end
 
 -- Ends the pad's prompt for this leg, if it is still up.
-local function end_prompt(ctx, window, ticket, leg)
+function end_prompt(ctx, window, ticket, leg)
   local w = window ~= '' and load_window(ctx, window)
   if w and w[W.rate_ticket] == ticket and w[W.rate_leg] == leg then
     w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = '', 0, 0
@@ -127,3 +128,4 @@ command('rate', function(ctx, argv)
   for i, item in ipairs(unpack_(argv[5])) do results[i] = rate(ctx, argv[4], argv[6], item) end
   return {1, results, ctx.now, seen}
 end)
+end
