@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,16 +39,27 @@ def age_ms(then: Reading, now: Reading) -> int:
     return min(max(0, now.wall_ms - then.wall_ms), LONGEST_MS)
 
 
-class Clocks:
-    """The clocks of this box, and the server's by hearsay."""
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
-    def __init__(self) -> None:
-        try:
-            self._boot = _BOOT_ID.read_text().strip()
-            self._stopwatch = time.CLOCK_BOOTTIME  # goes on while the box sleeps, unlike CLOCK_MONOTONIC
-        except (OSError, AttributeError):
-            self._boot = secrets.token_hex(8)  # a stopwatch that ends with the process
-            self._stopwatch = time.CLOCK_MONOTONIC
+
+def _machine() -> tuple[str, Callable[[], int]]:
+    """The machine's stopwatch: its name and what it shows, ms."""
+    try:
+        boot, clock = _BOOT_ID.read_text().strip(), time.CLOCK_BOOTTIME  # goes on while the box sleeps
+    except (OSError, AttributeError):
+        boot, clock = secrets.token_hex(8), time.CLOCK_MONOTONIC  # a stopwatch that ends with the process
+    return boot, lambda: time.clock_gettime_ns(clock) // 1_000_000
+
+
+class Clocks:
+    """The clocks of this box, and the server's by hearsay. `stopwatch`: its name and what it shows, ms; `wall`: ms."""
+
+    def __init__(
+        self, stopwatch: tuple[str, Callable[[], int]] | None = None, wall: Callable[[], int] = _wall_ms
+    ) -> None:
+        self._boot, self._stopwatch_ms = stopwatch or _machine()
+        self._wall_ms = wall
         self._ahead_ms: int | None = None
 
     def heard(self, server_ms: int) -> None:
@@ -62,10 +74,3 @@ class Clocks:
         """This instant on every clock."""
         server_ms = self.now_ms() if self._ahead_ms is not None else 0
         return Reading(self._boot, self._stopwatch_ms(), server_ms, self._wall_ms())
-
-    def _stopwatch_ms(self) -> int:
-        return time.clock_gettime_ns(self._stopwatch) // 1_000_000
-
-    @staticmethod
-    def _wall_ms() -> int:
-        return time.time_ns() // 1_000_000
