@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from aiohttp import hdrs
 from msgspec import UNSET
 
 from qserver.store.answers import RatingItem, RatingResult, ShownItem
@@ -18,7 +17,7 @@ class _Signer:
     """Who sent a batch, for telling what is signed from what is not, and from what says that it is and lies."""
 
     def __init__(self, call: Call, device: str | None) -> None:
-        self._key = signing.signing_key(call.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[2].strip())
+        self._key = signing.signing_key(call.request.headers.get("authorization", "").partition(" ")[2].strip())
         self._place = call.hall, call.principal.window
         self._device = device
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from qserver.domain.lifecycle import Role
 from tests.api.doors import Client, Doors, serving_at
+from tests.api.edge import Api
 from tests.pads import Hand
 from tests.servers import DataServer
 from tests.store.follow import events
@@ -317,3 +319,10 @@ async def test_silence_after_a_question_stays_unrated(doors: Doors, hand: Hand) 
     assert (await doors.store.ticket("h1", ticket)).rating is None
     totals = (await doors.supervisor.get("reports/day/2026-11-24")).ok()["totals"]["ratings"]
     assert (totals["rated"], totals["unrated"], totals["good"]) == (0, 1, 0)
+
+
+async def test_a_signature_is_read_on_the_short_way_too(api: Api) -> None:
+    hand = Hand(api.tokens[Role.PAD])
+    body = hand.body(hand.item("A001"))
+    answer = await api.ask("POST", "/api/v1/halls/h1/ratings", body, by=Role.PAD)
+    assert answer.json["results"][0]["code"] == "not_found", "looked at, so the signature was good"
