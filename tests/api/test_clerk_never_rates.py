@@ -39,7 +39,7 @@ def test_no_row_of_the_table_lets_a_clerk_rate_or_make_who_may() -> None:
     assert GIVES_A_LINK | MAKES_A_PAD | {RATES} <= ACCESS.keys()
     for key in GIVES_A_LINK | MAKES_A_PAD | {RATES}:
         assert not allowed(clerk, key, "h1", "w1"), key
-    assert ACCESS[RATES].roles == {Role.PAD, Role.ADMIN}
+    assert ACCESS[RATES].roles == frozenset({Role.PAD, Role.ADMIN})
     assert [key for key in ACCESS if key.endswith("/rating") and ACCESS[key].roles is not SECRET] == []
     assert Role.PAD not in roles.PEOPLE, "nobody logs in as a pad"
 
