@@ -228,7 +228,10 @@ async def remove(call: Call) -> Any:
 
 
 async def rotate(call: Call) -> Any:
-    """Makes another secret. Both sign until the overlap is over, so that the receiver can change in its own time."""
+    """Makes another secret. Both sign until the overlap is over, so that the receiver can change in its own time.
+
+    Of two: with a third one the oldest ends at once.
+    """
     await _own(call)
     answer = await call.store.rotate_hook(call.op, call.params["id"], call.body.overlap_ms)
     return Reply(_made(call, answer.value), replayed=answer.replayed)

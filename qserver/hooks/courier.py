@@ -2,7 +2,7 @@
 
 What is on record moves in one step after the attempts. A process may die between an attempt and that step; then the
 same comes again under the same id, sent by whoever has the lease next. Events of one hall are sent in their order, one
-after the other, letters that are due before later events; halls go beside each other.
+after the other; halls, and what failed before, go beside each other.
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ class Courier:
             return Pause(min(max(100, left_ms), RENEW_MS) / 1000, deaf=True)
         plan = schedule.plan(hook, taken.letters, taken.now_ms, RENEW_MS)
         batch = await self._pull(plan.events) if plan.events and self._has_reason_to_read() else None
-        letters = [of_letter(letter) for letter in plan.letters]
         events = [of_event(event) for event in batch.events] if batch else []
+        letters = [] if events and plan.either else [of_letter(letter) for letter in plan.letters]
         if not letters and not events:
             return Pause(plan.pause_ms / 1000, plan.deaf)
         tally = Tally(hook)
-        await self._attempt(_by_hall([*letters, *events]), tally)
+        await self._attempt(_chains(letters, events), tally)
         position = cursor.read(batch.cursor) if batch and events else None
         after = await self._settle(hook, tally.settlement(map(of_letter, plan.due), events, position))
         self._count(hook, after, batch)
@@ -250,9 +250,13 @@ class Courier:
             hook = after
 
 
-def _by_hall(items: Iterable[Item]) -> list[list[Item]]:
-    """Items hall by hall, each in their order."""
+def _chains(letters: Iterable[Item], events: Iterable[Item]) -> list[list[Item]]:
+    """What is tried one after the other: of each hall what has not been tried, oldest first; beside it what failed.
+
+    Whatever it is that makes some fail again and again, the others need not wait for it.
+    """
+    failed: list[Item] = []
     halls: dict[str, list[Item]] = {}
-    for item in items:
-        halls.setdefault(item.hall, []).append(item)
-    return list(halls.values())
+    for item in (*letters, *events):
+        (failed if item.attempts else halls.setdefault(item.hall, [])).append(item)
+    return [failed, *halls.values()]

@@ -42,12 +42,10 @@ class Hooks:
     `reach`: which addresses may be sent to; `every_s`: how often is looked what webhooks there are.
     """
 
-    def __init__(
-        self, store: Store, reach: Reach = "public", *, every_s: float = EVERY_S, post: Post | None = None
-    ) -> None:
+    def __init__(self, store: Store, reach: Reach = "public", *, every_s: float = EVERY_S) -> None:
         self._store = store
         self._every_s = every_s
-        self._post = post or Post(reach)
+        self._post = Post(reach)
         self._feed = Feed(store, waiters=MOST)
         self._process = secrets.token_hex(8)
         self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
@@ -66,17 +64,20 @@ class Hooks:
 
     async def stop(self) -> None:
         """Ends all deliveries. Attempts under way may end too, for a moment; those that do not come again some time."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
         for courier, task in self._couriers.values():
             courier.end()
             if not courier.busy:
                 task.cancel()
         if self._couriers:
             await asyncio.wait([task for _, task in self._couriers.values()], timeout=STOP_S)
-        tasks = [task for _, task in self._couriers.values()] + ([self._task] if self._task else [])
-        for task in tasks:
+        for _, task in self._couriers.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._couriers, self._task = {}, None
+        await asyncio.gather(*(task for _, task in self._couriers.values()), return_exceptions=True)
+        self._couriers = {}
         await self._feed.watch.stop()
         await self._post.close()
 

@@ -2,8 +2,12 @@
 
 Each event that was not delivered is tried again by itself, on the specification's schedule, while later ones go on. A
 receiver that fails several times in a row is *away*: nothing new is begun, what comes waits in the feed, and now and
-then, at last every five minutes, one letter is tried for all, so that it is soon noticed when the receiver is back.
-Then everything that waits is due at once. While it is away each failure is one attempt of every letter that is due.
+then, at last every five minutes, one event is tried for all, so that it is soon noticed when the receiver is back. Then
+everything that waits is due at once. While it is away each failure is one attempt of every letter that is due.
+
+It may be some events alone that a receiver cannot digest. An answer that says so is no failure of the receiver; as not
+all say it, what is tried for all is in turn an event of the feed and one that failed, and a letter is due before its
+time once and not again and again.
 """
 
 from __future__ import annotations
@@ -74,7 +78,7 @@ def probe_ms(failures: int) -> int:
 class Plan(NamedTuple):
     """Letters to try now, those that are due, how many events to take from the feed; else how long to do nothing, ms.
 
-    `deaf`: even if something happens meanwhile.
+    `deaf`: even if something happens meanwhile. `either`: the event of the feed, or if there is none the letter.
     """
 
     letters: Sequence[LetterRecord]
@@ -82,6 +86,7 @@ class Plan(NamedTuple):
     events: int
     pause_ms: int
     deaf: bool
+    either: bool = False
 
 
 def plan(hook: HookRecord, letters: Sequence[LetterRecord], now_ms: int, longest_ms: int) -> Plan:
@@ -96,4 +101,5 @@ def plan(hook: HookRecord, letters: Sequence[LetterRecord], now_ms: int, longest
     left_ms = hook.tried_ms + probe_ms(hook.failures) - now_ms
     if hook.tried_ms <= now_ms and left_ms > 0:
         return Plan((), due, 0, min(longest_ms, left_ms), True)
-    return Plan(letters[:1], due, 0 if letters else 1, longest_ms, True)
+    fresh = not letters or (hook.failures - AWAY_AFTER) % 2 == 0
+    return Plan(letters[:1], due, int(fresh), longest_ms, True, True)

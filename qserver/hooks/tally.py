@@ -19,8 +19,9 @@ from . import schedule
 DEAD, DELIVERED = -1, -2
 """Stand where a delay is asked for, see `answers.Tried`."""
 
-
 _GONE = 410
+_ABOUT_THE_EVENT = frozenset({400, 409, 413, 415, 422})
+"""What a receiver answers that is well and cannot take this very event."""
 
 
 class Outcome(NamedTuple):
@@ -84,7 +85,7 @@ class Tally:
             self.failures = 0
             return
         self._failed += 1
-        self.failures += 1
+        self.failures += outcome.status not in _ABOUT_THE_EVENT
         self._error = outcome.error
         self._rest_ms = max(self._rest_ms, outcome.rest_ms)
         self._gone = self._gone or outcome.gone

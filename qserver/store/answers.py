@@ -281,6 +281,7 @@ class LetterRecord(msgspec.Struct, array_like=True, frozen=True):
     tried_ms: int  # 0 = never
     error: str  # the last one
     dead_ms: int  # 0 = it is to be tried again
+    hurried: bool  # it was tried before its time once, because the receiver was back
 
 
 class Taken(NamedTuple):
@@ -320,8 +321,8 @@ class Settlement(msgspec.Struct, array_like=True, frozen=True):
 
     `number`: one more than that of the settlement before; the same one again changes nothing.
 
-    `failures` in a row now; `back`: it answers again, so all letters are due; `rest_ms`: how long it wants to be left
-    alone, 0 = not; `gone`: it wants no more at all.
+    `failures` in a row now; `back`: it answers again, so letters are due, each once; `rest_ms`: how long it wants to be
+    left alone, 0 = not; `gone`: it wants no more at all.
     """
 
     letters: list[Tried]

@@ -26,7 +26,7 @@ def hook(**changes: Any) -> HookRecord:
 
 
 def letter(n: int, due_ms: int, attempts: int = 1) -> LetterRecord:
-    return LetterRecord(n, f"h1:d:A:{n}", "ticket.called", "{}", NOW, attempts, due_ms, NOW, "x", 0)
+    return LetterRecord(n, f"h1:d:A:{n}", "ticket.called", "{}", NOW, attempts, due_ms, NOW, "x", 0, False)
 
 
 def item(n: int = 0, attempts: int = 0, at_ms: int = NOW) -> Item:
@@ -87,9 +87,18 @@ def test_who_is_away_is_tried_more_and_more_seldom() -> None:
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert schedule.probe_ms(10**9) == schedule.PROBE_MS
     away = hook(failures=5, tried_ms=NOW)
-    assert schedule.plan(away, [letter(1, NOW)], NOW + 4999, 10_000) == ((), [letter(1, NOW)], 0, 1, True)
-    assert schedule.plan(away, [letter(1, NOW + HOUR)], NOW + 5000, 10_000).letters == [letter(1, NOW + HOUR)]
+    assert schedule.plan(away, [letter(1, NOW)], NOW + 4999, 10_000) == schedule.Plan((), [letter(1, NOW)], 0, 1, True)
     assert schedule.plan(away, [], NOW + 5000, 10_000).events == 1
+
+
+def test_what_is_tried_for_all_is_in_turn_a_new_event_and_a_letter() -> None:
+    turns = []
+    for failures in range(5, 9):
+        away = hook(failures=failures, tried_ms=NOW)
+        found = schedule.plan(away, [letter(1, NOW + HOUR)], NOW + schedule.PROBE_MS, 10_000)
+        assert found.either and found.letters == [letter(1, NOW + HOUR)] and found.due == []
+        turns.append(found.events)
+    assert turns == [1, 0, 1, 0]
 
 
 def test_a_clock_that_went_back_locks_nobody_out() -> None:

@@ -191,7 +191,7 @@ local function settle_events(ctx, h, events)
   for _, e in ipairs(events) do
     h[H.letters] = h[H.letters] + 1
     local attempts, delay = e[5], e[6]
-    local l = {h[H.letters], e[1], e[2], e[3], e[4], attempts, 0, attempts > 0 and ctx.now or 0, e[7], 0}
+    local l = {h[H.letters], e[1], e[2], e[3], e[4], attempts, 0, attempts > 0 and ctx.now or 0, e[7], 0, false}
     if delay == DIES then die(ctx, h, l) else wait(ctx, h, l, ctx.now + delay) end
   end
 end
@@ -220,7 +220,13 @@ hook('settle_hook', function(ctx, argv)
   settle_letters(ctx, h, letters)
   settle_events(ctx, h, events)
   if back then
-    for _, name in ipairs(all_waiting(ctx)) do wait(ctx, h, letter(ctx, name), ctx.now) end
+    for _, name in ipairs(all_waiting(ctx)) do
+      local l = letter(ctx, name)
+      if not l[N.hurried] then
+        l[N.hurried] = true
+        wait(ctx, h, l, ctx.now)
+      end
+    end
   end
   bound(ctx, h)
   h[H.sent], h[H.failed], h[H.failures], h[H.settled] = h[H.sent] + sent, h[H.failed] + failed, failures, number
