@@ -127,7 +127,7 @@ def main() -> None:
         note("fan_out.cpu_per_frame", why)
         return
     if given.quick:
-        run(measure(min(given.sockets, 500), given.per_s, 2.0, 1))
+        run(measure(min(given.sockets, 500), given.per_s, 1.0, 1))
     else:
         run(measure(given.sockets, given.per_s, 8.0, 3))
 

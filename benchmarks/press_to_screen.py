@@ -66,7 +66,7 @@ async def _phase(work: Work, pool: Pool, per_s: float, seconds: float) -> dict[s
     cpu = work.product.cpu_s()
     await work.go_on(pool.line(), per_s, seconds)
     share = (work.product.cpu_s() - cpu) / seconds
-    await asyncio.sleep(2)  # the last frames come
+    await asyncio.sleep(1)  # the last frames come
     broken = work.promises()
     return {
         **latencies(work.screen_ns), "deliveries": len(work.screen_ns), "commands": len(work.run.spent_ns),
@@ -97,6 +97,7 @@ async def measure(halls: int, boards: int, per_s: float, seconds: float, few_sec
         for number, name in enumerate(work.names):
             more += [work.board(name) for _ in range(left[0 if not number else 1 if number < FEW - 1 else 2])]
         await connect(product.port, [place.screen for place in more])
+        bare = product.memory()["server_bytes"]
         many = await _phase(work, pool, per_s, seconds)
         size = {"boards": len(work.places), "halls": halls, "per_s": per_s, "seconds": seconds}
         figure("press_to_screen", many["p99_ms"], "ms", floor["p99_ms"],
@@ -125,7 +126,8 @@ async def measure(halls: int, boards: int, per_s: float, seconds: float, few_sec
                **slowed, **size)  # fmt: skip
         figure("press_to_screen.memory_with_slow", max(during) / 2**20, "MiB", before / 2**20,
                floor_is="before they came", after=product.memory()["server_bytes"] / 2**20,
-               per_slow_board_kib=(max(during) - before) / SLOW / 1024, slow_boards=SLOW)  # fmt: skip
+               per_slow_board_kib=(max(during) - before) / SLOW / 1024, slow_boards=SLOW,
+               grew_without_slow=(before - bare) / 2**20)  # fmt: skip
         for place in work.places:
             place.screen.close()
 
@@ -139,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="with all boards, each time (default 40)")
     given = parser.parse_args()
     if given.quick:
-        run(measure(20, 400, 100.0, 3.0, 3.0))
+        run(measure(20, 400, 100.0, 2.0, 2.0))
     else:
         run(measure(given.halls, given.boards, given.rate, given.seconds, given.seconds))
 
