@@ -156,10 +156,10 @@ async def own_password(call: Call) -> Any:
             raise
         raise Refusal("forbidden", "the password so far is another one", field="password") from None
     hashed = await desk.passwords.hash(wanted.new)
-    answer = await call.store.set_password(Op(me.actor), me.hall, me.staff, hashed, keep)
+    answer = await call.store.set_password(await slowly(call), me.hall, me.staff, hashed, keep)
     for ended in answer.value.ended:
         call.auth.revoked(ended)
-    return Reply(None, status=204)
+    return Reply(None, status=204, replayed=answer.replayed)
 
 
 ROUTES = (

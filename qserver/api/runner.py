@@ -98,13 +98,17 @@ class Protocol(RequestHandler):
             if found is None:
                 self._straight = False
             elif self._idle() and found.path.startswith(API):
-                self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                 self._request_in_progress = True  # who shuts down waits for it
                 method, path, query, headers, content = found
                 asked = Asked(method, path, query, headers, content, self._app, self._origin, headers["host"])
                 self._serving = self._loop.create_task(self._serve(asked))
                 return
         super().data_received(data)
+
+    def _process_keepalive(self) -> None:
+        if self._serving is not None:  # to aiohttp the connection looks idle
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
 
     def _idle(self) -> bool:
         """Whether aiohttp has nothing to do for this connection, and the client takes its answers."""
@@ -124,6 +128,7 @@ class Protocol(RequestHandler):
         finally:
             self._serving = None
             self._request_in_progress = False
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             if self._handler_waiter is not None:
                 self._handler_waiter.set_result(None)
             if close:

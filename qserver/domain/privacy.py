@@ -74,7 +74,7 @@ SIGHT: Final[dict[Role | None, Sight]] = {
 """Role -> what it sees within the answers it may ask for."""
 
 _NAMING: Final = re.compile(
-    r"\d(?:[\s\-\u2010-\u2015\uff0d()\uff08\uff09]{0,2}\d){4,}[Xx]?"  # telephones, papers, cards; also full-width
+    r"\d(?:[\s.\-\u00b7\u2010-\u2015\uff0d()\uff08\uff09]{0,2}\d){4,}[Xx]?"  # telephones, papers; also full-width
     r"|(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+"  # mail; possessive, so that no text takes long
 )
 

@@ -67,6 +67,8 @@ def allowed(address: _Address | str, reach: Reach) -> bool:
         return True
     if isinstance(address, ipaddress.IPv6Address):
         address = _wrapped(address) or address
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:  # withdrawn (RFC 3879), and never public
+        return False
     if reach == "lan" and any(address in net for net in _PRIVATE if net.version == address.version):
         return True
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

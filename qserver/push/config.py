@@ -14,7 +14,7 @@ class PushConfig:
     hb_ms: int = HB_MS  # one timer says hb to everybody
     hello_s: float = 5.0  # the first message must come within this
     slow_s: float = 10.0  # a full buffer is closed after this
-    high_water: int = 64 * 1024  # bytes a socket's own buffer may hold before it is skipped
+    high_water: int = 32 * 1024  # bytes its own buffer may hold before a socket is skipped; a write kept costs 0.8 KB
     send_buffer: int = 16 * 1024  # SO_SNDBUF: what the kernel swallows cannot be taken back when it is stale
     unsent: int = 16 * 1024  # TCP_NOTSENT_LOWAT, for the same reason
     ring: int = 256  # events kept per hall for screens that come back

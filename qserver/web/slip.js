@@ -3,7 +3,7 @@
 import { path } from "./api.js";
 import { $, el, toast } from "./dom.js";
 import { both, explain, label } from "./i18n.js";
-import { hm, waitRange } from "./time.js";
+import { hm, isoDay, waitRange } from "./time.js";
 
 // The secret is the last part of the ticket's url, whatever host stands before it.
 export const secretOf = (url) => url.slice(url.lastIndexOf("/t/") + 3);
@@ -17,7 +17,7 @@ export function openSlip({ issued, names, api, hall, fresh, kiosk = false }) {
     ...(ticket.services ?? []).map((id) => [label("then"), both(...names.service(id))]),
     [label("people_ahead"), String(issued.ahead)],
     [label("expected_wait"), both(...waitRange(issued.wait_estimate_ms))],
-    [label("issued_at"), `${ticket.day} ${hm(ticket.issued_ms, names.zone)}`],
+    [label("issued_at"), `${isoDay(ticket.issued_ms, names.zone)} ${hm(ticket.issued_ms, names.zone)}`],
   ];
   if (ticket.priority !== "normal") facts.splice(1, 0, [label("priority"), names.priority(ticket.priority)]);
   const cancel = async () => {

@@ -401,6 +401,18 @@ async def test_ones_own_password_is_set_by_who_knows_it(api: Api) -> None:
     assert (await api.ask("POST", "/api/v1/password", change, by=Role.GUIDE)).code == "wrong_state"
 
 
+async def test_a_password_is_set_once_under_its_key(api: Api) -> None:
+    await hire(api, "g", "guide")
+    here = await sit(api, "g", None)
+    change = {"password": PASSWORD, "new": OTHER}
+    assert (await api.ask("POST", "/api/v1/password", change, by=here, key="k")).status == 204
+    again = await api.ask("POST", "/api/v1/password", change, by=here, key="k")
+    assert (again.status, again.headers["Idempotency-Replayed"]) == (204, "true")
+    other = {"password": OTHER, "new": PASSWORD}
+    assert (await api.ask("POST", "/api/v1/password", other, by=here, key="k")).code == "idempotency_mismatch"
+    assert (await log_in(api, "g", OTHER, window=None)).status == 200
+
+
 def _texts(answers: list[Answer]) -> bytes:
     return b"".join(answer.content for answer in answers)
 

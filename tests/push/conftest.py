@@ -24,8 +24,12 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 def push_config() -> PushConfig:
-    """Override by `@pytest.mark.parametrize("push_config", ...)`."""
-    return PushConfig()
+    """Override by `@pytest.mark.parametrize("push_config", ...)`.
+
+    Clients of most tests say nothing while they wait, and a disk that stalls under a data server's fsync makes them
+    wait: they are given longer than the 12.5 s that screens have.
+    """
+    return PushConfig(hb_ms=24_000)
 
 
 @pytest.fixture

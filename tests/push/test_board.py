@@ -55,7 +55,7 @@ async def test_a_board_gets_a_snapshot_and_then_every_event(stand: Stand, codec:
     welcome = await client.welcome()
     snapshot = await client.snapshot()
     assert (welcome.mode, welcome.ep, welcome.s) == ("snapshot", snapshot.ep, snapshot.s)
-    assert welcome.hb_ms == 5000
+    assert welcome.hb_ms == stand.push.config.hb_ms
     assert snapshot.board.waiting["a"] == 1
     await stand.open("w1")
     opened = await client.event()
