@@ -30,6 +30,8 @@ _ELSEWHERE = {"READONLY", "MASTERDOWN", "CLUSTERDOWN"}
 _PAUSE_S = (0.01, 0.25)
 _HOPS = 4
 """After so many redirections in a row the servers disagree, and the next ones are taken slowly."""
+_LAST_TRY = 0.1
+"""The share of the time for repeats below which another try is not worth its silence."""
 
 
 class Locator(Protocol):
@@ -141,7 +143,10 @@ class Topology:
     async def _again(
         self, number: int, link: Link, args: tuple[Arg, ...], cause: ReplyError | Unavailable, timeout_s: float
     ) -> Reply:
-        """Give a command again that did not run, until it does or the time is over."""
+        """Give a command again that did not run, until it does or the time is over.
+
+        No try begins with next to nothing left: its silence would make "unknown" of what certainly did not run.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         pause, hops = _PAUSE_S[0], 0
@@ -161,7 +166,9 @@ class Topology:
                         await self._locator.refresh()
             if code == "MOVED":
                 self._locator.moved(str(cause).partition(" ")[2], link)
-            left = max(0.001, deadline - loop.time())
+            left = deadline - loop.time()
+            if left < timeout_s * _LAST_TRY:
+                break
             try:
                 if code == "ASK":
                     # The slot is on its way to another server, which takes only what is announced by ASKING;
