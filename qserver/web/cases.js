@@ -61,16 +61,17 @@ export function cases({ api, hall, staff, names, window: own, now }) {
         say(null);
         toast(label("case_completed"), "good");
       } catch (error) {
-        await failed(one.id, error);
+        await failed(one.id, error, button);
       }
       button.disabled = false;
     });
     return made;
   }
 
-  async function failed(number, error) {
+  // `button`: the pressed one, which another case's form may have replaced meanwhile.
+  async function failed(number, error, button) {
     if (answered(error)) await find(number); // somebody else completed it, perhaps
-    else $("#case-complete").replaceChildren(label("try_again"));
+    else button.replaceChildren(label("try_again"));
     say(answered(error) ? explain(error) : label("step_unsure"));
   }
 

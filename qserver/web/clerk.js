@@ -67,6 +67,7 @@ function draw() {
 }
 
 function drawCommands() {
+  if (!w) return; // a press kept over a reload goes before the window has been told
   for (const command of COMMANDS) {
     const now = at(command, w, clock.now());
     const button = buttons.get(command.id);
@@ -79,7 +80,7 @@ function drawCommands() {
 function drawTimer() {
   const running = w && (w.state === "called" || w.state === "serving");
   show($("#meter"), Boolean(running));
-  if (w) drawCommands(); // undo runs out
+  drawCommands(); // undo runs out
   if (!running) return;
   const { ms, limit_ms, share, level } = timer(w, clock.now(), hall.overtime?.warn_at);
   $("#timer").textContent = stopwatch(ms);
@@ -151,7 +152,7 @@ async function press(address, body, id, stored = null) {
     sessionStorage.removeItem(PRESS + me.window);
   }
   if (!follow?.live) await refresh();
-  if (w) drawCommands();
+  drawCommands();
   if (document.activeElement === document.body) focused?.focus(); // a button that was disabled meanwhile lost it
   queue.changed(true);
   if (one.id === "accept") promised.changed();

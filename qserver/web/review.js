@@ -115,7 +115,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
 
   // Whatever happens, what was typed stays until the step is on record.
   async function takeStep() {
-    const steps = answer.steps;
+    const steps = answer?.steps ?? []; // none before the review has come
     if (busy || !steps.length) return;
     const step = chosen(steps);
     const values = kept.values[step] ?? {};

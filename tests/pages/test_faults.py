@@ -85,6 +85,25 @@ async def test_a_lost_answer_calls_nobody_twice(screens: Screens, hall: Hall) ->
     assert screens.complaints(network=True) == EMPTY
 
 
+async def test_a_press_without_an_answer_goes_again_after_a_reload(screens: Screens, hall: Hall) -> None:
+    first, second = [await hall.issue("reg") for _ in range(2)]
+    clerk = await screens.open("clerk", "clerk", "w1")
+    await open_window(clerk)
+    await hang(clerk, "**/call")
+    async with clerk.expect_request("**/call") as pressed:
+        await key(clerk, "n")
+    await expect(clerk.locator("#current")).to_have_text(first)  # as the socket tells; the answer never comes
+    async with clerk.expect_response("**/call") as again:  # by itself, before the window has been told to the page
+        await clerk.reload()
+    one, two = await pressed.value, await again.value
+    assert await two.header_value("idempotency-replayed") == "true"
+    assert await two.request.header_value("idempotency-key") == await one.header_value("idempotency-key")
+    await expect(clerk.locator("#current")).to_have_text(first)
+    await press(clerk, "s", "serving")  # and the page goes on
+    assert await waiting(hall) == [second]
+    assert screens.complaints(network=True) == EMPTY
+
+
 async def test_ratings_given_without_a_connection_are_sent_later(screens: Screens, hall: Hall) -> None:
     number = await hall.issue("reg")
     clerk = await screens.open("clerk", "clerk", "w1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -101,6 +102,25 @@ async def test_a_bad_rating_on_the_pad_ends_closed_through_the_pages_alone(scree
     assert (found["state"], found["assignee"], found["history"][1]["note"]) == ("closed", "2048", "两日内答复")
     await supervisor.locator("select[name=state]").select_option("closed")
     await expect(supervisor.locator(f"[data-review={review}]")).to_contain_text("查看")
+    assert screens.complaints() == EMPTY
+
+
+async def test_a_key_pressed_before_a_review_has_come_waits_for_it(screens: Screens, hall: Hall) -> None:
+    review = await complaint(hall)
+    supervisor = await screens.open("supervisor", "supervisor")
+    held: list[Route] = []
+    asked = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+        asked.set()
+
+    await supervisor.route(f"**/reviews/{review}", hold)
+    await supervisor.locator(f"[data-review={review}] button").click()
+    await asked.wait()
+    await supervisor.keyboard.press("Control+Enter")
+    await held[0].continue_()
+    await expect(supervisor.locator("#review-title")).to_contain_text("待分派")
     assert screens.complaints() == EMPTY
 
 
