@@ -24,7 +24,7 @@ const SPOKEN_KEPT = 50;
 begin("page_board");
 keepAwake();
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
 const clock = new ServerClock();
 const languages = (new URLSearchParams(location.search).get("voice") ?? "zh").split(",");
 const voice = new Voice(languages.filter((one) => one === "zh" || one === "en"));

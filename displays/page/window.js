@@ -15,7 +15,7 @@ const SHIFT_MS = 60000;
 begin("page_window");
 keepAwake();
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
 const clock = new ServerClock();
 const showStaff = new URLSearchParams(location.search).get("staff") !== "hide";
 let names = naming({});

@@ -18,7 +18,7 @@ begin("page_pad");
 keepAwake();
 $("#switches").replaceWith(readingSwitches());
 const me = await session();
-const api = new Api(me.token, { onDenied: () => denied() });
+const api = new Api(me.token, { onDenied: denied });
 const clock = new ServerClock();
 const spool = new Spool(localStorage, `qserver:spool:${me.hall}|${me.window}`);
 const ANSWERED = `qserver:answered:${me.hall}|${me.window}`;

@@ -24,7 +24,7 @@ export function newKey() {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Api {
-  // `onDenied` is told when the token no longer holds. `fetch` and `pause` can be replaced in tests.
+  // `onDenied(problem, token)` is told when the token no longer holds. `fetch` and `pause` can be replaced in tests.
   constructor(token, { onDenied = () => {}, fetch = window.fetch.bind(window), wait = pause } = {}) {
     this.token = token;
     this.onDenied = onDenied;
@@ -52,7 +52,7 @@ export class Api {
     }
     if (answer.ok) return answer;
     const problem = new Problem(answer.status, await read(answer));
-    if (answer.status === 401) this.onDenied(problem);
+    if (answer.status === 401) this.onDenied(problem, this.token);
     throw problem;
   }
 
@@ -68,7 +68,7 @@ export class Api {
         const data = await read(answer);
         if (answer.ok) return data;
         last = new Problem(answer.status, data);
-        if (answer.status === 401) this.onDenied(last);
+        if (answer.status === 401) this.onDenied(last, this.token);
         if (answer.status < 500 && answer.status !== 429) throw last;
         const asked = 1000 * Number(answer.headers.get("Retry-After"));
         if (answer.status === 429 && asked > LONGEST_WAIT_MS) throw last; // whoever pressed should know

@@ -148,19 +148,24 @@ export function signedIn(me) {
 }
 
 // The token no longer holds: forget it and say so. Who had logged in may do so again, and the page goes on where it
-// was; a device is paired again. `problem`: the refusal that told of it.
-export function denied(problem = null, where = place()) {
-  const text = localStorage.getItem(storeKey(where));
-  const mine = text ? JSON.parse(text) : {};
-  forget(where);
+// was; a device is paired again. `problem`: the refusal that told of it, of this `token`. What was asked before somebody
+// logged in anew may be refused after it, and another tab may have done so: the newer token stays, and is taken up.
+export function denied(problem, token, where = place()) {
+  const mine = JSON.parse(localStorage.getItem(storeKey(where))) ?? {};
+  const renewed = mine.token !== undefined && mine.token !== token;
+  if (!renewed) forget(where);
   if ($("#denied")) return;
+  if (renewed) {
+    location.reload();
+    return;
+  }
   for (const box of document.querySelectorAll("dialog[open]")) box.close(); // nothing below one can be reached
   if (mine.staff) {
     const again = (session) => {
       keep(session, where);
       location.reload(); // what it shows is the server's; what was pressed and not answered is kept beside it
     };
-    const form = loginForm({ ...where, staff: mine.staff }, again, whyEnded(problem?.body));
+    const form = loginForm({ ...where, staff: mine.staff }, again, whyEnded(problem.body));
     document.body.append(el("div", { class: "cover", id: "denied" }, form));
     focusFirst(form);
     return;

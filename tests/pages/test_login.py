@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 
 import pytest
@@ -163,6 +164,21 @@ async def test_a_press_without_an_answer_survives_the_session_and_is_done_once(s
     await expect(page.locator("#current")).to_have_text(first)
     assert await waiting(hall) == [second]
     assert len(set(keys)) == 1
+    assert screens.complaints(network=True) == EMPTY
+
+
+async def test_a_session_renewed_beside_the_page_is_taken_up(screens: Screens, hall: Hall) -> None:
+    staff = await hire(hall)
+    page = await enter(screens, staff)
+    await expect(page.locator("body")).to_have_attribute("data-live", "1")
+    renewed = json.dumps({"token": hall.server.admin, "hall": HALL, "window": "w1", "role": "clerk"})
+    (name,) = await page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('qserver:token'))")
+    await page.evaluate("([name, renewed]) => localStorage.setItem(name, renewed)", [name, renewed])  # by another tab
+    (mine,) = [one["id"] for one in (await hall.ask("GET", "/api/v1/tokens"))["tokens"] if one["staff"] == staff]
+    async with page.expect_navigation():
+        await hall.ask("DELETE", f"/api/v1/tokens/{mine}")
+    await expect(page.locator("body")).to_have_attribute("data-live", "1")
+    await expect(page.locator("#denied")).to_have_count(0)
     assert screens.complaints(network=True) == EMPTY
 
 

@@ -13,7 +13,7 @@ function prepared(...answers) {
   };
   const waits = [];
   const denied = [];
-  const api = new Api("tok", { fetch, wait: async (ms) => waits.push(ms), onDenied: (error) => denied.push(error.code) });
+  const api = new Api("tok", { fetch, wait: async (ms) => waits.push(ms), onDenied: (error, token) => denied.push([error.code, token]) });
   return { api, asked, waits, denied };
 }
 
@@ -78,7 +78,7 @@ export const tests = {
   async "a token that no longer holds is told"() {
     const { api, denied } = prepared({ status: 401, body: { code: "unauthorized" } });
     same(await refused(api.get("/x")), [401, "unauthorized"]);
-    same(denied, ["unauthorized"]);
+    same(denied, [["unauthorized", "tok"]]);
   },
   async "a token stands in the header, never in the address; without one there is no header"() {
     const { api, asked } = prepared({ body: {} });

@@ -1,7 +1,7 @@
 import { el } from "/web/dom.js";
 import { apply, fromSnapshot } from "/web/board-fold.js";
 import { both, words } from "/web/i18n.js";
-import { place, storeKey, takeCode } from "/web/pair.js";
+import { denied, place, storeKey, takeCode } from "/web/pair.js";
 import { secretOf } from "/web/slip.js";
 import { hm, hms, stopwatch, waitRange } from "/web/time.js";
 import { ok, same } from "./check.js";
@@ -33,6 +33,17 @@ export const tests = {
   "a place is its page, hall and window"() {
     same(place({ pathname: "/clerk", search: "?hall=h1&window=w2" }), { page: "clerk", hall: "h1", window: "w2" });
     same(storeKey({ page: "clerk", hall: "h1", window: "w2" }), "qserver:token:clerk|h1|w2");
+  },
+  "a late refusal forgets the token it was about, and no newer one"() {
+    const where = { page: "clerk", hall: "h1", window: "w2" };
+    const over = el("div", { id: "denied" }); // the form to log in stands there already
+    document.body.append(over);
+    localStorage.setItem(storeKey(where), JSON.stringify({ token: "newer" }));
+    denied({}, "older", where);
+    same(JSON.parse(localStorage.getItem(storeKey(where))).token, "newer");
+    denied({}, "newer", where);
+    same(localStorage.getItem(storeKey(where)), null);
+    over.remove();
   },
   "the secret of a ticket's url, whatever stands before it"() {
     same(secretOf("https://hall.example/base/t/h1.20260102-A001.mac_-x"), "h1.20260102-A001.mac_-x");
