@@ -161,7 +161,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     f"POST {_W}/open": {"staff": "s-017"},
     f"POST {_W}/pause": _REASON,
     f"POST {_W}/call": {"finish": True},
-    f"POST {_W}/finish": {"outcome": "done"},
+    f"POST {_W}/finish": {"outcome": "accepted", "case": "2026-0042", "then": "licence", "then_window": "w4"},
     f"POST {_W}/hold": {"reason": "补充材料"},
     f"POST {_W}/unhold": {"ticket": "A001"},
     f"POST {_W}/transfer": {"service": "id-card", "position": "first"},

@@ -47,13 +47,14 @@ async def _standing(call: Call) -> HolderAnswer:
     hall = (await call.store.hall(call.hall)).hall
     known = {one.id: ServiceName(one.id, one.name, one.name_en) for one in hall.services}
     mine = _named(known, issued.ticket.service)
+    where = issued.ticket.window or issued.ticket.to_window
     return HolderAnswer(
         shown.ticket(call, issued.ticket),
         issued.ahead,
         estimate(issued),
         service_name=mine.name,
         service_name_en=mine.name_en,
-        window_name=next((one.name for one in hall.windows if one.id == issued.ticket.window), ""),
+        window_name=next((one.name for one in hall.windows if one.id == where), ""),
         time_zone=hall.time_zone,
         then=[_named(known, service) for service in issued.ticket.services],
     )

@@ -88,10 +88,17 @@ class CallNext(Body, frozen=True, kw_only=True):
 
 
 class Finish(Body, frozen=True, kw_only=True):
-    """Ends the service 办结. `case`: the business system's number of a case that goes on, exactly with `accepted`."""
+    """Ends the service 办结. `case`: the business system's number of a case that goes on, exactly with `accepted`.
+
+    `then` sends the visit on 受审分离 to a service that it was not issued with - the back office, the certificate
+    window - as its next leg, before those still to come; `then_window` lets it wait for that window only, alone for
+    the same service there.
+    """
 
     outcome: Outcome = "done"
     case: Annotated[str, _text(64, "number of the case in the business system", pattern=_LINE)] | None = None
+    then: Id | None = None
+    then_window: Id | None = None
 
 
 class Unhold(Body, frozen=True, kw_only=True):
@@ -232,8 +239,8 @@ class ServiceName(msgspec.Struct, frozen=True):
 class HolderAnswer(msgspec.Struct, frozen=True):
     """A ticket and its place in the queue. `ahead`: waiting tickets of its service that would be called earlier.
 
-    The names are those of the ticket's service, its window ("" without one) and, in `then`, its further services in
-    their order; `time_zone` is the hall's. The holder has no other way to learn them.
+    The names are those of the ticket's service, its window or the one it waits for ("" without one) and, in `then`, its
+    further services in their order; `time_zone` is the hall's. The holder has no other way to learn them.
     """
 
     ticket: Ticket

@@ -98,14 +98,22 @@ async def start(call: Call) -> Reply:
 
 
 async def finish(call: Call) -> Reply:
-    """Ends the service 办结."""
+    """Ends the service 办结; the visit may be sent on 受审分离."""
     body: Finish = call.body
     if (body.outcome == "accepted") != bool(body.case):
         detail = "only an accepted case has a number" if body.case else "the number of the accepted case is needed"
         raise Refusal("validation", detail, field="case")
     return shown.of_ticket(
         call,
-        await call.store.finish(call.op, call.hall, call.params["window"], outcome=body.outcome, case=body.case or ""),
+        await call.store.finish(
+            call.op,
+            call.hall,
+            call.params["window"],
+            outcome=body.outcome,
+            case=body.case or "",
+            then=body.then or "",
+            then_window=body.then_window or "",
+        ),
     )
 
 
@@ -166,7 +174,7 @@ ROUTES = (
              ("window_busy",)),
     _command("recall", recall, "Call again 重呼"),
     _command("start", start, "Service begins 开始办理"),
-    _command("finish", finish, "Service ends 办结", Finish),
+    _command("finish", finish, "Service ends, the visit may be sent on 办结", Finish, codes=("no_such_service",)),
     _command("miss", miss, "Nobody came 过号"),
     _command("hold", hold, "Put the ticket aside 挂起", Because),
     _command("unhold", unhold, "Take a held ticket back into service", Unhold, codes=("window_busy",)),

@@ -82,6 +82,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     services: list[str]
     """Services of the legs still to come."""
+    to_window: str | None = None
+    """The window that it waits for, None when any window of its service may call it."""
     priority: str
     channel: str
     state: State

@@ -244,6 +244,7 @@ def ticket(hall: str, record: TicketRecord) -> public.Ticket:
         day=record.day,
         service=record.service,
         services=record.rest,
+        to_window=record.bound or None,
         priority=record.priority,
         channel=record.channel,
         state=_STATES[record.state],

@@ -95,10 +95,22 @@ class WindowStore(Gate):
         return await self._moved(hall, "unhold", op, window, ticket)
 
     async def finish(
-        self, op: Op, hall: str, window: str, *, outcome: str = "done", case: str = ""
+        self,
+        op: Op,
+        hall: str,
+        window: str,
+        *,
+        outcome: str = "done",
+        case: str = "",
+        then: str = "",
+        then_window: str = "",
     ) -> Answer[public.Ticket]:
-        """Ends the leg in service 办结. Refused: no_such_window, window_not_open, wrong_state."""
-        return await self._moved(hall, "finish", op, window, outcome, case)
+        """Ends the leg in service 办结. `then`, `then_window`: sends the visit on 受审分离 to a leg it was not issued
+        with, before those still to come; the window alone = the same service there.
+
+        Refused: no_such_window, no_such_service, window_not_open, wrong_state.
+        """
+        return await self._moved(hall, "finish", op, window, outcome, case, then, then_window)
 
     async def transfer(
         self, op: Op, hall: str, window: str, *, service: str = "", to: str = "", position: str = "arrival"

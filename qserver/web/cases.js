@@ -75,13 +75,14 @@ export function cases({ api, hall, staff, names, window: own, now }) {
     say(answered(error) ? explain(error) : label("step_unsure"));
   }
 
-  // Those of today's tickets that were finished here as accepted cases.
+  // Those of today's tickets of which a leg was finished here as an accepted case, wherever the visit went on.
+  const here = (leg) => leg.window === own && leg.outcome === "accepted";
   async function today() {
     const found = [];
     try {
       for (let after = ""; after !== null;) {
-        const page = await api.get(`${path(hall, "tickets")}?state=finished&limit=1000&after=${encodeURIComponent(after)}`);
-        found.push(...page.tickets.filter((one) => one.case && one.window === own));
+        const page = await api.get(`${path(hall, "tickets")}?limit=1000&after=${encodeURIComponent(after)}`);
+        found.push(...page.tickets.filter((one) => one.case && one.legs.some(here)));
         after = page.next;
       }
     } catch (error) {

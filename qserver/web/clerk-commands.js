@@ -16,6 +16,7 @@ export const COMMANDS = [
   { id: "miss", key: "M", when: (w) => w.state === "called" },
   { id: "finish", key: "F", when: (w) => w.state === "serving" },
   { id: "accept", key: "A", to: () => "finish", when: (w) => w.state === "serving", ask: "accept" },
+  { id: "onward", key: "G", to: () => "finish", when: (w) => w.state === "serving", ask: "onward" },
   { id: "hold", key: "H", when: (w) => w.state === "called" || w.state === "serving", ask: "hold" },
   { id: "transfer", key: "T", when: (w) => w.state === "called" || w.state === "serving", ask: "transfer" },
   {

@@ -17,8 +17,21 @@ export function dialogs({ hall, names, staff, window: own }) {
     const answer = await ask(label(title), reason(presets), label("yes"), label("no"));
     return answer && { reason: answer.reason.trim() || answer.preset };
   };
-  const choice = (name, first, options) => el("select", { name },
+  const choice = (name, first, options, more = {}) => el("select", { name, ...more },
     el("option", { value: "" }, first), options.map(([id, text]) => el("option", { value: id }, text)));
+  const services = () => hall.services.map((one) => [one.id, names.service(one.id).filter(Boolean).join(" ")]);
+  const others = () => hall.windows.filter((one) => one.id !== own).map((one) => [one.id, names.window(one.id)]);
+  const chosen = (answer) => answer && Object.fromEntries(Object.entries(answer).filter(([, value]) => value));
+
+  // Where a visit goes on 受审分离: a service and, once there is one, a window of it.
+  const onward = (first, required) => {
+    const window = choice("then_window", say("any_window"), others(), { disabled: true });
+    const change = (event) => { window.disabled = !event.target.value; };
+    return [
+      el("label", {}, label("to_service"), " ", choice("then", say(first), services(), { required, onchange: change })),
+      el("label", {}, label("to_window"), " ", window),
+    ];
+  };
 
   return {
     open: async () => {
@@ -35,22 +48,22 @@ export function dialogs({ hall, names, staff, window: own }) {
       return answer && { ticket: answer.ticket.trim().toUpperCase() };
     },
     accept: async () => {
-      const answer = await ask(label("do_accept"), el("label", {}, label("case_number"), " ",
-        el("input", { name: "case", required: true, maxlength: 64, autocomplete: "off", pattern: ".*\\S.*" })),
-      label("do_accept"), label("no"));
-      return answer && { outcome: "accepted", case: answer.case.trim() };
+      const answer = await ask(label("do_accept"), [
+        el("label", {}, label("case_number"), " ",
+          el("input", { name: "case", required: true, maxlength: 64, autocomplete: "off", pattern: ".*\\S.*" })),
+        onward("not_sent_on", false),
+      ], label("do_accept"), label("no"));
+      return answer && { ...chosen(answer), outcome: "accepted", case: answer.case.trim() };
     },
+    onward: async () => chosen(await ask(label("do_onward"), onward("choose_service", true), label("do_onward"), label("no"))),
     transfer: async () => {
       const answer = await ask(label("do_transfer"), [
-        el("label", {}, label("to_service"), " ", choice("service", say("same_service"),
-          hall.services.map((one) => [one.id, names.service(one.id).filter(Boolean).join(" ")]))),
-        el("label", {}, label("to_window"), " ", choice("window", say("any_window"),
-          hall.windows.filter((one) => one.id !== own).map((one) => [one.id, names.window(one.id)]))),
+        el("label", {}, label("to_service"), " ", choice("service", say("same_service"), services())),
+        el("label", {}, label("to_window"), " ", choice("window", say("any_window"), others())),
         el("label", {}, label("position"), " ", el("select", { name: "position" },
           ["arrival", "first", "last"].map((id) => el("option", { value: id }, say(`position_${id}`))))),
       ], label("do_transfer"), label("no"));
-      if (!answer) return null;
-      return Object.fromEntries(Object.entries(answer).filter(([, value]) => value));
+      return chosen(answer);
     },
   };
 }

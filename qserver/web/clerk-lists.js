@@ -42,6 +42,8 @@ export function lists({ api, hall, names, window: current, press, now }) {
   function entry(ticket, actions) {
     return el("li", {},
       el("span", {}, el("strong", {}, ticket.no), " ", both(...names.service(ticket.service)), " ",
+        ticket.to_window && ticket.to_window !== current().id
+          ? el("span", { class: "tag" }, `→ ${names.window(ticket.to_window)}`) : "", " ",
         ticket.priority !== "normal" ? el("span", { class: "tag warn" }, names.priority(ticket.priority)) : "", " ",
         el("span", { class: "quietly number" }, stopwatch(now() - ticket.issued_ms))),
       el("span", { class: "row" }, actions));
@@ -53,7 +55,8 @@ export function lists({ api, hall, names, window: current, press, now }) {
   function draw() {
     const w = current();
     if (!w || !held.waiting) return;
-    const mine = (tickets) => tickets.filter((ticket) => w.services.includes(ticket.service) || ticket.window === w.id);
+    const mine = (tickets) => tickets.filter((ticket) =>
+      w.services.includes(ticket.service) || [ticket.window, ticket.to_window].includes(w.id));
     const free = w.state === "idle";
     const canCall = free || w.state === "serving";
     const call = (ticket) => () => press(command("call"), { ticket: ticket.id, finish: w.state === "serving" }, "named");

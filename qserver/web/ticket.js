@@ -32,7 +32,8 @@ function learn({ ticket, service_name: zh, service_name_en: en, window_name: win
   zone = time_zone;
   services.set(ticket.service, [zh, en]);
   for (const one of then) services.set(one.id, [one.name, one.name_en]);
-  if (ticket.window) windows.set(ticket.window, window);
+  const at = ticket.window ?? ticket.to_window;
+  if (at) windows.set(at, window);
 }
 
 function answered(answer) {
@@ -83,6 +84,8 @@ function draw() {
         el("dt", {}, label("people_ahead")), el("dd", { id: "ahead" }, String(ahead)),
         el("dt", {}, label("expected_wait")), el("dd", {}, both(...waitRange(wait)))] : []),
       el("dt", {}, label("service")), el("dd", {}, name(ticket.service)),
+      ...(ticket.state === "waiting" && ticket.to_window
+        ? [el("dt", {}, label("window")), el("dd", { id: "to-window" }, windowName(ticket.to_window))] : []),
       ...(ticket.services ?? []).flatMap((id) => [el("dt", {}, label("then")), el("dd", {}, name(id))]),
       el("dt", {}, label("issued_at")), el("dd", {}, zone || !asking ? hm(ticket.issued_ms, zone) : "…")),
   ]);
@@ -97,10 +100,11 @@ function draw() {
   buzz(ticket);
 }
 
+const windowName = (id) => windows.get(id) || (asking && !windows.has(id) ? "…" : label("window_id", { id }));
+
 function now(ticket, ahead) {
   const words = (key, kind, ...more) => el("div", { class: `now ${kind}`, id: "now" }, label(key), ...more);
-  const where = () => el("div", { class: "where" }, windows.get(ticket.window)
-    || (asking && !windows.has(ticket.window) ? "…" : label("window_id", { id: ticket.window })));
+  const where = () => el("div", { class: "where" }, windowName(ticket.window));
   if (ticket.state === "called") return words("phone_called", "good", where());
   if (ticket.state === "serving") return words("phone_serving", "good", where());
   if (ticket.state === "waiting") return words(ahead === 0 ? "phone_next" : "phone_waiting", ahead < 3 ? "warn" : "note");
@@ -168,7 +172,8 @@ const follow = new Follow({
   token: secret, hall: secret.split(".")[0], topic: "ticket", page: "phone",
   onState: ({ ticket, ahead = 0, wait_estimate_ms = [0, 0] }) => {
     take({ ticket, ahead, wait_estimate_ms });
-    if (!services.has(ticket.service) || (ticket.window && !windows.has(ticket.window))) refresh(); // brings the names
+    const at = ticket.window ?? ticket.to_window;
+    if (!services.has(ticket.service) || (at && !windows.has(at))) refresh(); // brings the names
   },
   onLink: lost,
 });

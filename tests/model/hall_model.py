@@ -117,26 +117,32 @@ class HallModel(Tickets):
         self.log("ticket.started", ticket)
         return ticket
 
-    def end_leg(self, w: Window, ticket: Ticket, outcome: str, case: str) -> None:
-        """Finishes the ticket in service."""
+    def end_leg(self, w: Window, ticket: Ticket, outcome: str, case: str, sent: str = "", to: str = "") -> None:
+        """Finishes the ticket in service; it may be sent on to a leg it was not issued with."""
         before = copy.deepcopy(ticket)
         self.settle(ticket)
-        ticket.leg.finished, ticket.leg.outcome, ticket.case = self.now, outcome, case
+        ticket.leg.finished, ticket.leg.outcome, ticket.case = self.now, outcome, case or ticket.case
         until = self.now + halls.ms(self.hall.rating.window_s)
         w.rate = (ticket.id, len(ticket.legs), until)
         self.seat(w, None)
         ticket.state = State.FINISHED
-        if ticket.rest:
-            self.next_leg(ticket, ticket.rest.pop(0), outcome)
+        if sent or ticket.rest:
+            self.next_leg(ticket, sent or ticket.rest.pop(0), outcome)
+            ticket.bound = to
             ticket.arrival, ticket.score = self.now, self.virtual(self.now, ticket.priority)
         self.log("ticket.finished", ticket)
         self.log("rating.prompted", ticket)
         w.undo = ("finish", before, ticket, self.now, ticket.changes)
 
-    def finish(self, window: str, outcome: str, case: str) -> Ticket:
+    def finish(self, window: str, outcome: str, case: str, then: str, to: str) -> Ticket:
         """Ends the leg."""
         w, ticket = self.at(window, "finish")
-        self.end_leg(w, ticket, outcome, case)
+        sent = then or (ticket.leg.service if to else "")
+        if sent:
+            self.service(sent)
+            if to and to not in self.windows:
+                raise Refusal("no_such_window")
+        self.end_leg(w, ticket, outcome, case, sent, to)
         return ticket
 
     def missed(self, w: Window, ticket: Ticket) -> Ticket:

@@ -179,6 +179,7 @@ class Order:
             hall=self.hall.id,
             day=ticket.day,
             services=ticket.rest,
+            to_window=ticket.bound or None,
             priority=ticket.priority,
             channel=ticket.channel,
             state=ticket.state,

@@ -43,6 +43,7 @@ windows = st.sampled_from(["w1", "w1", "w2", "w3"])
 services = st.sampled_from(["a", "a", "b", "c"])
 numbers = st.sampled_from([f"{prefix}{n:03d}" for prefix in "AB" for n in range(1, 8)])
 reasons = st.sampled_from(["吃饭", "why"])
+SENT = [("b", ""), ("", "w2"), ("c", "w3")]  # service and window that a finish sends a visit on to
 
 
 class Day(RuleBasedStateMachine):
@@ -196,7 +197,7 @@ class Day(RuleBasedStateMachine):
             )
         elif state == "serving":
             if choice < 4:
-                self.finish(window=window, outcome="done", case="")
+                self.finish(window=window, outcome="done", case="", sent=("", "") if choice % 2 else SENT[n])
             elif choice == 4:
                 self.hold(window=window, reason="why")
             elif choice == 5:
@@ -224,11 +225,18 @@ class Day(RuleBasedStateMachine):
         if missed:
             self.about(name=missed[n % len(missed)], command="return_")
 
-    @rule(window=windows, outcome=st.sampled_from(["done", "advised"]), case=st.sampled_from(["", "C-1"]))
-    def finish(self, window: str, outcome: str, case: str) -> None:
+    @rule(
+        window=windows,
+        outcome=st.sampled_from(["done", "advised"]),
+        case=st.sampled_from(["", "C-1"]),
+        sent=st.sampled_from([("", ""), ("", ""), *SENT, ("x", ""), ("b", "w9")]),
+    )
+    def finish(self, window: str, outcome: str, case: str, sent: tuple[str, str]) -> None:
         self.ticket(
-            lambda: self.model.finish(window, outcome, case),
-            lambda op: self.store.finish(op, "h1", window, outcome=outcome, case=case),
+            lambda: self.model.finish(window, outcome, case, *sent),
+            lambda op: self.store.finish(
+                op, "h1", window, outcome=outcome, case=case, then=sent[0], then_window=sent[1]
+            ),
         )
 
     @rule(window=windows, reason=reasons)

@@ -118,7 +118,9 @@ class Tickets(Order):
         if not 1 <= score <= 5:
             return "rejected", "validation"
         if found.rating:
-            return ("duplicate" if (found.rating[3], found.rating[0]) == (rid, score) else "conflict"), ""
+            if found.rating[3] != rid:
+                return "conflict", "already_rated"
+            return ("duplicate", "") if found.rating[0] == score else ("conflict", "other_score")
         at = self.now - age
         if at < found.finished - SKEW_MS:
             return "rejected", "validation"

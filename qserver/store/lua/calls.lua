@@ -1,5 +1,6 @@
 -- Commands of a window about its ticket: call, recall, start, finish, miss, hold, unhold, transfer, undo.
 local UNDO_MS = 15000
+local MOST_LEGS = 100 -- of one visit: its record is kept, packed and answered whole
 
 -- Remembers the ticket as it was, so that a finish or miss can be taken back. `events` tells later whether anything
 -- happened to the ticket since.
@@ -7,13 +8,24 @@ local function remember_undo(ctx, w, what, before, t)
   put(ctx, 'u:' .. w[W.id], pack({what, t[T.id], ctx.now, t[T.events], before}))
 end
 
--- Ends the leg of the ticket being served; the next leg begins waiting. The prompt for the pad is set. Answers with the
+-- Refusal of a leg that the visit was not issued with, at a service and a window ('' = any), else nil.
+local function leg_refusal(ctx, t, service, bound)
+  if not ctx.rules.services[service] then return refuse('no_such_service') end
+  if bound ~= '' and not ctx.rules.windows[bound] then return refuse('no_such_window') end
+  if t[T.leg] + #t[T.rest] >= MOST_LEGS then
+    return refuse('wrong_state', 'state', t[T.state], 'legs', t[T.leg] + #t[T.rest])
+  end
+end
+
+-- Ends the leg of the ticket being served; the next leg begins waiting: the one it is sent on to (`sent`, at window
+-- `bound`), before those that are still to come, or the first of those. The prompt for the pad is set. Answers with the
 -- packed record. The ticket comes as it was loaded.
-local function finish_ticket(ctx, w, t, outcome, case)
+local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
   local before = ctx.loaded[t[T.id]]
   settle(ctx, t)
   check_clock(ctx, t)
-  t[T.finished_ms], t[T.outcome], t[T.case] = ctx.now, outcome, case
+  t[T.finished_ms], t[T.outcome] = ctx.now, outcome
+  if case ~= '' then t[T.case] = case end -- the visit's, also when it goes on
   local service, leg, no = t[T.service], t[T.leg], t[T.no]
   local spent = served_ms(t, ctx.now)
   local c = counters(ctx, service)
@@ -28,7 +40,7 @@ local function finish_ticket(ctx, w, t, outcome, case)
   w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = t[T.id], leg, until_ms
   seat(ctx, w, nil)
   call('ZADD', ctx.keys[DUE], until_ms, 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. leg)
-  local following = t[T.rest][1]
+  local following = sent or table.remove(t[T.rest], 1)
   t[T.state] = 'finished'
   local extra, frame = {'outcome', outcome}, {'finish', w[W.id], 'idle', no, service}
   if case ~= '' then extra[3], extra[4] = 'case', case end
@@ -36,16 +48,15 @@ local function finish_ticket(ctx, w, t, outcome, case)
   if following then
     extra[#extra + 1], extra[#extra + 2] = 'next_service', following
   end
+  if sent then extra[#extra + 1], extra[#extra + 2] = 'sent_on', true end
+  if sent and bound ~= '' then extra[#extra + 1], extra[#extra + 2] = 'to_window', bound end
   local finished = {
     t[T.id], leg, t[T.window], service, t[T.staff], t[T.events] + 1, t[T.first_called_ms] - t[T.queued_ms],
     t[T.started_ms] - t[T.called_ms], spent, t[T.held_ms], 0, has(t[T.flags], UNRELIABLE),
   }
   t[T.events] = t[T.events] + 2
   if following then
-    local rest = {}
-    for i = 2, #t[T.rest] do rest[#rest + 1] = t[T.rest][i] end
-    t[T.rest] = rest
-    next_leg(ctx, t, outcome, following, '')
+    next_leg(ctx, t, outcome, following, sent and bound or '')
     t[T.arrival_ms], t[T.score] = ctx.now, arrival(ctx, ctx.now, t[T.priority])
     enqueue(ctx, t)
     frame[5], frame[7] = following, waiting(ctx, following)
@@ -140,12 +151,16 @@ command('start', function(ctx, argv)
   return {1, save_ticket(ctx, t)}
 end, wants_window)
 
--- argv: window, outcome, case
+-- argv: window, outcome, case, service and window of the leg to which the visit is sent on ('' both = as it was issued;
+-- the window alone = the same service there)
 command('finish', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'finish')
   refusal = refusal or case_refusal(ctx, argv[5], argv[6])
   if refusal then return refusal end
-  return {1, finish_ticket(ctx, w, t, argv[5], argv[6])}
+  local sent, bound = argv[7] ~= '' and argv[7] or argv[8] ~= '' and t[T.service] or nil, argv[8]
+  refusal = sent and leg_refusal(ctx, t, sent, bound)
+  if refusal then return refusal end
+  return {1, finish_ticket(ctx, w, t, argv[5], argv[6], sent, bound)}
 end, wants_window)
 
 -- The ticket comes as it was loaded; answers with the packed record.
@@ -213,8 +228,8 @@ command('transfer', function(ctx, argv)
   local service, bound, position = argv[5], argv[6], argv[7]
   if service == '' and bound == '' then return refuse('validation', 'field', 'service') end
   if service == '' then service = t[T.service] end
-  if not ctx.rules.services[service] then return refuse('no_such_service') end
-  if bound ~= '' and not ctx.rules.windows[bound] then return refuse('no_such_window') end
+  refusal = leg_refusal(ctx, t, service, bound)
+  if refusal then return refusal end
   settle(ctx, t)
   check_clock(ctx, t)
   if t[T.started_ms] ~= 0 then t[T.finished_ms] = ctx.now end

@@ -16,7 +16,7 @@ export const tests = {
     same(enabled("closed"), ["open"]);
     same(enabled("idle"), ["next", "named", "pause", "open"]);
     same(enabled("called"), ["start", "recall", "miss", "hold", "transfer"]);
-    same(enabled("serving"), ["next", "finish", "accept", "hold", "transfer", "named"]);
+    same(enabled("serving"), ["next", "finish", "accept", "onward", "hold", "transfer", "named"]);
     same(enabled("paused"), ["pause", "open"]);
   },
   "undo only within its time"() {
