@@ -200,7 +200,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN_MEAN_MS = 300_000
-"""Stands for a service's mean time until its first tickets were served."""
+"""Stands for a service's mean time until its first tickets were served, and what the mean begins from."""
 
 
 def wait_estimate(ahead: int, open_windows: int, mean_ms: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from importlib import resources
 import msgspec
 
 from qserver.domain import lifecycle, reviews
+from qserver.domain.ticket import UNKNOWN_MEAN_MS
 
 from . import answers, records
 
@@ -44,14 +45,27 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
 _FIELD = re.compile(r"\b([TLWRPDCHNKS])\.([a-z_]+)")
+CONSTANTS: dict[str, int] = {
+    "WAIT_WARNED": records.WAIT_WARNED,
+    "WAIT_OVER": records.WAIT_OVER,
+    "SERVICE_WARNED": records.SERVICE_WARNED,
+    "SERVICE_OVER": records.SERVICE_OVER,
+    "UNRELIABLE": records.UNRELIABLE,
+    "SHOWN": records.SHOWN,
+    "UNKNOWN_MEAN_MS": UNKNOWN_MEAN_MS,
+}
+"""Numbers that chapters name as Python does: the flags of a leg, the mean before anything is known."""
+_CONSTANT = re.compile(rf"\b({'|'.join(CONSTANTS)})\b")
 
 
 def numbered(chapter: str) -> str:
-    """The chapter with field names replaced by their numbers: looking them up at run time was a fifth of a command.
+    """The chapter with field names replaced by their numbers: looking them up at run time was a fifth of a command. So are
+    constants: the whole text has room for 200 locals.
 
     Raises ValueError for a field that the record does not have.
     """
-    return _FIELD.sub(lambda m: str(FIELDS[m[1]].__struct_fields__.index(m[2]) + 1), chapter)
+    named = _FIELD.sub(lambda m: str(FIELDS[m[1]].__struct_fields__.index(m[2]) + 1), chapter)
+    return _CONSTANT.sub(lambda m: str(CONSTANTS[m[1]]), named)
 
 
 def _moves(name: str, moves: dict[str, lifecycle.Move]) -> str:
@@ -85,8 +99,7 @@ def _follow_up() -> str:
 
 
 def tables() -> str:
-    """The generated Lua: MOVES and WINDOW_MOVES, LIVE, the follow-up, the flags."""
-    flags = ("WAIT_WARNED", "WAIT_OVER", "SERVICE_WARNED", "SERVICE_OVER", "UNRELIABLE", "SHOWN")
+    """The generated Lua: MOVES and WINDOW_MOVES, LIVE, the follow-up, the signals, the counters."""
     return "\n".join((
         _moves("MOVES", lifecycle.MOVES),
         _moves("WINDOW_MOVES", lifecycle.WINDOW_MOVES),
@@ -95,7 +108,6 @@ def tables() -> str:
         f"local SIGNALS = {{{', '.join(f'{name} = {bit}' for name, bit in records.SIGNALS.items())}}}",
         f"local COUNTERS = {len(records.Counters.__struct_fields__)}",
         f"local COUNTERS_AS = '<{'d' * len(records.Counters.__struct_fields__)}' -- struct's form of them",
-        *(f"local {flag} = {getattr(records, flag)}" for flag in flags),
     ))  # fmt: skip
 
 

@@ -34,7 +34,10 @@ local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
   if not has(t[T.flags], UNRELIABLE) then
     c[C.wait_sum_ms] = c[C.wait_sum_ms] + t[T.first_called_ms] - t[T.queued_ms]
     c[C.service_sum_ms] = c[C.service_sum_ms] + spent
-    c[C.mean_ms] = c[C.mean_ms] == 0 and spent or math.floor(c[C.mean_ms] + (spent - c[C.mean_ms]) / 8)
+    -- What waits are told from. One press by mistake must not make it minutes for hundreds of people: the first service
+    -- is one eighth like any other, and what is marked short teaches nothing; the day's first ones, never marked, do.
+    local mean = c[C.mean_ms] == 0 and UNKNOWN_MEAN_MS or c[C.mean_ms]
+    if not short then c[C.mean_ms] = math.max(1, math.floor(mean + (spent - mean) / 8)) end
   end
   local until_ms = ctx.now + ctx.rules.rating.window
   w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = t[T.id], leg, until_ms
