@@ -59,8 +59,8 @@ _CONSTANT = re.compile(rf"\b({'|'.join(CONSTANTS)})\b")
 
 
 def numbered(chapter: str) -> str:
-    """The chapter with field names replaced by their numbers: looking them up at run time was a fifth of a command. So are
-    constants: the whole text has room for 200 locals.
+    """The chapter with field names replaced by their numbers: looking them up at run time was a fifth of a command.
+    Constants likewise: the whole text has room for 200 locals.
 
     Raises ValueError for a field that the record does not have.
     """
