@@ -82,7 +82,7 @@ async function send() {
       try {
         const body = plain ? { items: items.map(({ n, ...item }) => item) } : spool.signed(me, items, shown);
         const answer = await api.post(path(me.hall, "ratings"), body);
-        spool.settle(answer.results);
+        spool.settle(items, answer.results);
         spool.told(shown);
         [most, plain] = [50, false];
       } catch (error) {
@@ -95,7 +95,7 @@ async function send() {
           plain = true;
           continue;
         }
-        spool.settle(items.map(({ rid }) => ({ rid, status: "rejected", code: error.code })));
+        spool.settle(items, items.map(() => ({ status: "rejected", code: error.code })));
         plain = false;
       }
       if (waiting() === before) break;

@@ -8,6 +8,7 @@ import { signature, signingKey } from "./sign.js";
 
 const BATCH = 50;
 const REFUSED_KEPT = 100;
+const DEVICE = /^[A-Za-z0-9_-]{8,64}$/; // of another form, the server knows it for no device
 
 export class Spool {
   #storage;
@@ -16,15 +17,17 @@ export class Spool {
   constructor(storage, key) {
     this.#storage = storage;
     this.#key = key;
-    this.device = storage.getItem(`${key}:device`) ?? newKey();
+    const before = storage.getItem(`${key}:device`) ?? "";
+    this.device = DEVICE.test(before) ? before : newKey();
     storage.setItem(`${key}:device`, this.device);
   }
 
   #read(suffix = "") {
     try {
-      return JSON.parse(this.#storage.getItem(this.#key + suffix)) ?? [];
+      const found = JSON.parse(this.#storage.getItem(this.#key + suffix)) ?? [];
+      return found.filter((one) => one instanceof Object);
     } catch {
-      return []; // half-written at a power cut
+      return []; // half-written at a power cut, or not ours
     }
   }
 
@@ -81,9 +84,10 @@ export class Spool {
       ({ ...item, age_ms: Math.max(0, Math.round(now - at_ms)) }));
   }
 
-  // The server's results; `retry` stays, everything else is settled. Rejected ones are kept aside as evidence.
-  settle(results) {
-    const by = new Map(results.map((result) => [result.rid, result]));
+  // The server's results, one for each of these in their order; `retry` stays, everything else is settled, also what is so
+  // broken that the server cannot name it. Rejected ones are kept aside as evidence.
+  settle(sent, results) {
+    const by = new Map(results.map((result, i) => [sent[i]?.rid, result]));
     const settled = (item) => by.has(item.rid) && by.get(item.rid).status !== "retry";
     const items = this.#read();
     const refused = items.filter((item) => settled(item) && by.get(item.rid).status === "rejected")

@@ -46,7 +46,7 @@ class Endpoint:
         self.handler = route.handler
         self.status = route.status
         self.keeps = route.method == "POST"
-        self.decode = intake.decoder(route.body)
+        self.decode = intake.decoder(route.reads or route.body)
         self.query = intake.query_reader(route.query)
         self.api = route.path.startswith(API)
         self.exempt = route.waits or not self.api

@@ -33,7 +33,8 @@ Channel = Literal["guide", "kiosk", "phone", "web", "counter", "appointment"]
 Said = Annotated[str, _text(300, "words chosen from the hall's list")]
 Comment = Annotated[str, _text(1000, "the citizen's own words", shortest=0)]
 Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""A whole number that every JSON reader keeps exactly; its range is judged with the item it stands in."""
+"""A whole number that every JSON reader keeps exactly."""
+Device = Annotated[str, _text(64, "the random id that the pad drew for itself", 8, r"^[A-Za-z0-9_-]+$(?!\n)")]
 Signature = Annotated[str, _text(64, "HMAC-SHA256, hexadecimal", 64, r"^[0-9a-f]+$(?!\n)")]
 Outcome = Annotated[
     str,
@@ -118,7 +119,7 @@ class Transfer(Body, frozen=True, kw_only=True):
 class Rated(Body, frozen=True, kw_only=True):
     """One rating a pad sends. `age_ms`: how long ago it was given, by the pad's own stopwatch.
 
-    A score or an age out of range is that item's failure alone, so that one broken rating does not block the others.
+    Whatever is wrong with one is its own failure alone, so that one broken rating does not block the others.
     `n` and `sig` stand together, or neither does: the pad's own count of its ratings, from 1, and the signature of the
     whole item (docs/evaluation.md), which makes a copied pad visible.
     """
@@ -149,11 +150,17 @@ class Ratings(Body, frozen=True, kw_only=True):
     """Ratings of a pad, those it had to keep for later among them, and prompts that it showed."""
 
     items: Annotated[list[Rated], msgspec.Meta(max_length=50)]
-    device: (
-        Annotated[str, _text(64, "the random id that the pad drew for itself", 8, r"^[A-Za-z0-9_-]+$(?!\n)")] | None
-    ) = None
+    device: Device | None = None
     """Who signed; needed where anything is signed."""
     shown: Annotated[list[Shown], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
+
+
+class Batch(Body, frozen=True, kw_only=True):
+    """`Ratings` before its parts are judged, each alone."""
+
+    items: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=50)]
+    device: msgspec.Raw = msgspec.Raw(b"null")
+    shown: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
 
 
 class HolderRating(Body, frozen=True, kw_only=True):
@@ -321,6 +328,8 @@ class Result(msgspec.Struct, frozen=True):
     rid."""
     against: Against | UnsetType = UNSET
     """What a signed one is in conflict with."""
+    field: str | UnsetType = UNSET
+    """Where one has the wrong form. Its `rid` is empty if none could be read."""
 
 
 class RatingsAnswer(msgspec.Struct, frozen=True):

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET
 
+from qserver.domain.errors import Refusal
 from qserver.store.answers import RatingItem, RatingResult, ShownItem
 from qserver.wire import signing
 
-from .messages import Against, Rated, Ratings, RatingsAnswer, Result, Shown
+from . import intake
+from .messages import Against, Batch, Device, Rated, Ratings, RatingsAnswer, Result, Shown
 from .routing import Call, H, Reply, Route
+
+
+class _Named(msgspec.Struct):
+    """As much of a broken rating as its sender needs to know it again."""
+
+    rid: str = ""
+
+
+_rated: Final = intake.decoder(Rated)
+_shown: Final = intake.decoder(Shown)
+_device: Final = intake.decoder(Device | None)
+_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 class _Signer:
@@ -45,30 +62,57 @@ class _Signer:
         return shown.sig is not None and signing.is_signature(shown.sig, self._key, signing.SHOWN, *self._place, *said)
 
 
+def _read(raw: msgspec.Raw) -> Rated | Result:
+    """A rating, or what is said of one that has the wrong form."""
+    try:
+        rated: Rated = _rated(bytes(raw))
+    except Refusal as error:
+        return Result(_rid(raw), "rejected", error.code, field=str(error.data.get("field", "")) or UNSET)
+    return rated
+
+
+def _rid(raw: msgspec.Raw) -> str:
+    try:
+        return _named(raw).rid
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def _right(read: Callable[[bytes], Any], raw: msgspec.Raw) -> Any:
+    """What stands there; None when it has another form."""
+    try:
+        return read(bytes(raw))
+    except Refusal:
+        return None
+
+
 async def rate(call: Call) -> Reply:
     """Records a batch; every item has a result of its own, so a batch is never refused for one item's sake."""
-    body: Ratings = call.body
-    signer = _Signer(call, body.device)
-    rejections = [signer.rejection(item) for item in body.items]
+    body: Batch = call.body
+    signer = _Signer(call, _right(_device, body.device))
+    judged: list[Rated | Result] = []
+    for item in map(_read, body.items):
+        rejection = signer.rejection(item) if isinstance(item, Rated) else ""
+        judged.append(Result(item.rid, "rejected", rejection) if rejection else item)
+    prompts: list[Shown | None] = [_right(_shown, raw) for raw in body.shown]
     answer = await call.store.rate(
         call.op,
         call.hall,
         call.principal.window,
         [
             RatingItem(i.rid, i.ticket, i.leg, i.score, i.age_ms, i.aspects, i.reasons, i.comment, i.n or 0)
-            for i, rejection in zip(body.items, rejections, strict=True)
-            if not rejection
+            for i in judged
+            if isinstance(i, Rated)
         ],
         device=signer.device,
-        shown=[ShownItem(s.ticket, s.leg, s.age_ms, signer.signed(s)) for s in body.shown],
+        shown=[ShownItem(s.ticket, s.leg, s.age_ms, signer.signed(s)) for s in prompts if s is not None],
     )
-    found = iter(answer.value.results)
+    found, seen = iter(answer.value.results), iter(answer.value.shown)
     results = [
-        Result(item.rid, "rejected", rejection) if rejection else _result(next(found), signed=item.sig is not None)
-        for item, rejection in zip(body.items, rejections, strict=True)
+        item if isinstance(item, Result) else _result(next(found), signed=item.sig is not None) for item in judged
     ]
-    shown = answer.value.shown or UNSET
-    return Reply(RatingsAnswer(results, answer.value.now_ms, shown), replayed=answer.replayed)  # type: ignore[arg-type]
+    shown: Any = ["rejected" if prompt is None else next(seen) for prompt in prompts] or UNSET
+    return Reply(RatingsAnswer(results, answer.value.now_ms, shown), replayed=answer.replayed)
 
 
 def _result(found: RatingResult, *, signed: bool) -> Result:
@@ -87,6 +131,7 @@ ROUTES = (
         H + "/ratings",
         rate,
         body=Ratings,
+        reads=Batch,
         answer=RatingsAnswer,
         summary="Ratings from a pad, those kept for later among them 评价",
         codes=("not_found",),

@@ -114,17 +114,19 @@ class Route:
     """One row of the interface; who may use it stands in `qserver.auth.roles.ACCESS` under `METHOD PATH`.
 
     `body`, `query`: msgspec types (Body's children, or any that forbids unknown fields); a body type whose fields all
-    have defaults may be left out by the client. `answer`: the type of the answer, for the documents, as are `also`,
-    other statuses of success (201, 304), and `codes`, refusals beyond those every route may give. `bound`: largest
-    body, bytes. `waits`: it may wait for something to happen, so it does not count as work in flight. `secret`: the
-    body holds a password; the frame keeps neither an answer nor a digest of it, and its handler gives `call.op` a
-    `body` that nobody can guess passwords from.
+    have defaults may be left out by the client. `reads`: what the handler gets instead of `body`, when it judges
+    parts of it one by one; the documents still say what is right. `answer`: the type of the answer, for the
+    documents, as are `also`, other statuses of success (201, 304), and `codes`, refusals beyond those every route may
+    give. `bound`: largest body, bytes. `waits`: it may wait for something to happen, so it does not count as work in
+    flight. `secret`: the body holds a password; the frame keeps neither an answer nor a digest of it, and its handler
+    gives `call.op` a `body` that nobody can guess passwords from.
     """
 
     method: str
     path: str
     handler: Handler
     body: Any = None
+    reads: Any = None
     answer: Any = None
     status: int = 200
     summary: str = ""

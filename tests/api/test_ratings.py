@@ -181,26 +181,55 @@ async def test_fifty_ratings_go_in_one_batch_and_one_more_does_not(doors: Doors)
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"rid": ""}, "items[0].rid"),
-        ({"rid": "r" * 65}, "items[0].rid"),
-        ({"rid": 1}, "items[0].rid"),
-        ({"score": "5"}, "items[0].score"),
-        ({"score": 4.5}, "items[0].score"),
-        ({"score": 2**60}, "items[0].score"),
-        ({"leg": None}, "items[0].leg"),
-        ({"ticket": ""}, "items[0].ticket"),
-        ({"comment": "c" * 1001}, "items[0].comment"),
-        ({"reasons": ["r"] * 11}, "items[0].reasons"),
-        ({"reasons": ["r" * 301]}, "items[0].reasons[0]"),
-        ({"colour": "red"}, "items[0]"),
+        ({"rid": ""}, "rid"),
+        ({"rid": "r" * 65}, "rid"),
+        ({"score": "5"}, "score"),
+        ({"score": 4.5}, "score"),
+        ({"score": 2**60}, "score"),
+        ({"leg": None}, "leg"),
+        ({"ticket": ""}, "ticket"),
+        ({"comment": "c" * 1001}, "comment"),
+        ({"reasons": ["r"] * 11}, "reasons"),
+        ({"reasons": ["r" * 301]}, "reasons[0]"),
+        ({"n": "1", "sig": "0" * 64}, "n"),
+        ({"n": 1, "sig": "00"}, "sig"),
+        ({"colour": "red"}, None),
     ],
 )
-async def test_a_rating_of_the_wrong_form_is_refused_with_its_field(
-    doors: Doors, change: dict[str, Any], field: str
+async def test_a_rating_of_the_wrong_form_is_rejected_alone_with_its_field(
+    doors: Doors, change: dict[str, Any], field: str | None
 ) -> None:
-    answer = await doors.pad["w1"].post("ratings", {"items": [item() | change]})
-    assert answer.code == (400, "validation")
-    assert answer.body.get("field", "") == field
+    await doors.serve()
+    bad, good = await rate(doors, item("bad") | change, item("good"))
+    named = {"field": field} if field else {}
+    assert bad == {"rid": change.get("rid", "bad"), "status": "rejected", "code": "validation"} | named
+    assert good == {"rid": "good", "status": "recorded"}
+
+
+@pytest.mark.parametrize("bad", [None, 5, "r1", [], {}, {"rid": 1}, [[[]]], {"rid": {"rid": "r1"}}])
+async def test_what_is_no_rating_at_all_has_its_result_too(doors: Doors, bad: Any) -> None:
+    await doors.serve()
+    body = {"items": [item("r1"), bad, item("r2")]}
+    first = await doors.pad["w1"].post("ratings", body, key="k")
+    one, other, two = first.ok()["results"]
+    assert (one["status"], two["status"]) == ("recorded", "conflict")
+    assert (other["rid"], other["status"], other["code"]) == ("", "rejected", "validation")
+    again = await doors.pad["w1"].post("ratings", body, key="k")
+    assert (again.body, again.replayed) == (first.body, True)
+
+
+async def test_a_batch_of_nothing_but_broken_ratings_is_answered(doors: Doors) -> None:
+    results = await rate(doors, *({"rid": f"r{n}", "colour": "red"} for n in range(50)))
+    assert [result["rid"] for result in results] == [f"r{n}" for n in range(50)]
+    assert {result["status"] for result in results} == {"rejected"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, [], {"items": None}, {"items": {}}, {"items": "r"}, {"items": [], "more": 1}, {"items": [], "shown": 1}],
+)
+async def test_what_is_no_batch_is_refused(doors: Doors, body: Any) -> None:
+    assert (await doors.pad["w1"].post("ratings", body)).code == (400, "validation")
 
 
 async def test_nobody_but_the_pad_rates(doors: Doors) -> None:

@@ -127,6 +127,25 @@ async def test_ratings_given_without_a_connection_are_sent_later(screens: Screen
     assert screens.complaints(network=True) == EMPTY
 
 
+async def test_a_broken_rating_in_the_storage_holds_up_no_other_and_is_kept_aside(screens: Screens, hall: Hall) -> None:
+    number = await hall.issue("reg")
+    await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})
+    pad = await screens.open("pad", "pad", "w2")
+    for command in ("call", "start", "finish"):
+        await hall.ask("POST", f"{H}/windows/w2/{command}")
+    await expect(pad.locator(".face[data-score='5']")).to_be_visible()
+    broken = '[null, {"score": "5"}, {"rid": 7, "ticket": [], "at_ms": "x"}]'
+    await pad.evaluate("broken => localStorage.setItem('qserver:spool:h1|w2', broken)", broken)
+    async with pad.expect_response("**/ratings") as sent:
+        await pad.locator(".face[data-score='5']").click()
+    assert [one["status"] for one in (await (await sent.value).json())["results"]] == ["rejected"] * 2 + ["recorded"]
+    assert (await hall.ask("GET", f"{H}/tickets/{number}"))["ticket"]["rating"]["score"] == 5
+    await pad.wait_for_function("localStorage.getItem('qserver:spool:h1|w2') === null")
+    kept = await pad.evaluate("JSON.parse(localStorage.getItem('qserver:spool:h1|w2:refused')).map(one => one.code)")
+    assert kept == ["validation"] * 2
+    assert screens.complaints() == EMPTY
+
+
 async def test_a_face_pressed_before_a_power_cut_counts(screens: Screens, hall: Hall) -> None:
     number = await hall.issue("reg")
     await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})

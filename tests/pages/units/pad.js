@@ -148,17 +148,42 @@ export const tests = {
   "only what the server settled leaves the spool"() {
     const spool = new Spool(new Storage(), "k");
     for (const rid of ["a", "b", "c", "d", "e"]) spool.add(rating(rid));
-    spool.settle([{ rid: "a", status: "recorded" }, { rid: "b", status: "duplicate" }, { rid: "c", status: "conflict" },
-      { rid: "d", status: "retry" }]);
+    spool.settle(spool.batch(0).slice(0, 4), ["recorded", "duplicate", "conflict", "retry"].map((status) => ({ status })));
     same(spool.batch(0).map((one) => one.rid), ["d", "e"]);
   },
   "rejected ones are kept aside"() {
     const storage = new Storage();
     const spool = new Spool(storage, "k");
     spool.add(rating("a"));
-    spool.settle([{ rid: "a", status: "rejected", code: "wrong_state" }]);
+    spool.settle(spool.batch(0), [{ rid: "a", status: "rejected", code: "wrong_state" }]);
     same(spool.size, 0);
     same(JSON.parse(storage.getItem("k:refused"))[0].code, "wrong_state");
+  },
+  "what the server cannot even name is kept aside too, and holds up nothing"() {
+    const storage = new Storage();
+    storage.setItem("k", JSON.stringify([null, 7, { score: 5 }, rating("a")]));
+    const spool = new Spool(storage, "k");
+    const sent = spool.batch(0);
+    same(sent.map((one) => one.rid), [undefined, "a"]);
+    spool.settle(sent, [{ rid: "", status: "rejected", code: "validation" }, { rid: "a", status: "recorded" }]);
+    same(spool.size, 0);
+    same(JSON.parse(storage.getItem("k:refused")).map((one) => [one.score, one.code]), [[5, "validation"]]);
+  },
+  "an id of the storage that no server takes is drawn anew"() {
+    for (const broken of ["short", "a b c d e f g h", "d".repeat(65), ""]) {
+      const storage = new Storage();
+      storage.setItem("k:device", broken);
+      const { device } = new Spool(storage, "k");
+      ok(/^[0-9a-f]{32}$/.test(device), device);
+      same(new Spool(storage, "k").device, device);
+    }
+  },
+  "a storage that holds something else is no accident"() {
+    for (const odd of ["5", '"text"', "{}", "null"]) {
+      const storage = new Storage();
+      storage.setItem("k", odd);
+      same(new Spool(storage, "k").size, 0, odd);
+    }
   },
   "a batch holds at most fifty"() {
     const spool = new Spool(new Storage(), "k");

@@ -40,7 +40,7 @@ export const tests = {
     const storage = new Storage();
     const first = new Spool(storage, "k");
     first.add(rating("a"));
-    first.settle([{ rid: "a", status: "recorded" }]);
+    first.settle([{ rid: "a" }], [{ rid: "a", status: "recorded" }]);
     const later = new Spool(storage, "k");
     same(later.device, first.device);
     later.add(rating("b"));
