@@ -57,7 +57,8 @@ class Asked:
     @classmethod
     def of(cls, request: web.Request) -> Asked:
         """The request that aiohttp has read."""
-        origin = Origin(request.remote or "", request.scheme, lambda: request.transport is None)
+        gone = getattr(request.protocol, "gone", None)  # a `runner.Protocol`, unless aiohttp's own runner serves
+        origin = Origin(request.remote or "", request.scheme, gone or (lambda: request.transport is None))
         url = request.rel_url
         return cls(
             request.method, url.raw_path, url.raw_query_string, request.headers, request.content, request.app, origin,

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
@@ -23,7 +25,9 @@ from .frame import API, FRAME, Frame
 
 
 class NotOurMistakes(logging.Filter):
-    """Counts, and keeps out of the log, what clients send that is no HTTP; anybody could fill the disk with it."""
+    """Counts, and keeps out of the log, what clients send that is no HTTP, and what they leave in the middle; anybody
+    could fill the disk with it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +36,7 @@ class NotOurMistakes(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, (HttpProcessingError, RequestPayloadError)):
+        if isinstance(error, (HttpProcessingError, RequestPayloadError, ConnectionError)):
             self.broken += 1
             return False
         return True
@@ -61,10 +65,11 @@ OPTIONS: Final[dict[str, Any]] = {
 class Protocol(RequestHandler):
     """One connection. A request that came whole goes straight to the frame; everything else goes aiohttp's way.
 
-    One request at a time: what comes meanwhile waits unread behind it, and then goes aiohttp's way too.
+    One request at a time: what comes meanwhile waits unread behind it, and then goes aiohttp's way too. A client may
+    end its side behind its last request (`shutdown`): what came whole is answered before the connection ends.
     """
 
-    __slots__ = ("_app", "_frame", "_later", "_origin", "_serving", "_straight")
+    __slots__ = ("_app", "_ended", "_frame", "_later", "_origin", "_serving", "_straight", "_taken")
 
     def __init__(self, server: Server, app: web.Application) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **OPTIONS)
@@ -73,17 +78,20 @@ class Protocol(RequestHandler):
         self._straight = True  # nothing of what aiohttp was given can go on in what comes next
         self._serving: asyncio.Task[None] | None = None
         self._later = b""
-        self._origin = Origin("", "", self._gone)
+        self._ended = False  # the client sends nothing more
+        self._taken: StreamReader = EMPTY_PAYLOAD  # the body of the request that aiohttp works on
+        self._origin = Origin("", "", self.gone)
 
-    def _gone(self) -> bool:
-        return self.transport is None
+    def gone(self) -> bool:
+        """Whether nobody may be waiting any more: a client that has left looks as one that only ended its side."""
+        return self.transport is None or self._ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         super().connection_made(transport)
         peer = self.peername
         self._origin = Origin(
-            peer[0] if isinstance(peer, tuple) else "", "https" if self.ssl_context else "http", self._gone
+            peer[0] if isinstance(peer, tuple) else "", "https" if self.ssl_context else "http", self.gone
         )
 
     def data_received(self, data: bytes) -> None:
@@ -104,6 +112,33 @@ class Protocol(RequestHandler):
                 self._serving = self._loop.create_task(self._serve(asked))
                 return
         super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes the answer, aiohttp gives none
+        """Called by the loop; whether the connection stays open, for the answers to what was asked. Never on TLS, where
+        the loops know no such end.
+        """
+        self._ended = True
+        return self.ssl_context is None and self._unanswered()
+
+    def _unanswered(self) -> bool:
+        """Whether something is still to be answered once nothing more comes: what came in part never will be whole."""
+        if self._messages and not self._messages[-1][1].is_eof():
+            self._messages.pop()
+        if self._request_in_progress:
+            return self._taken.is_eof() and not self._upgraded
+        return bool(self._messages)
+
+    def taken(self, body: StreamReader) -> None:
+        """aiohttp has taken a request out of its queue, and will begin with it in the loop's next pass."""
+        self._request_in_progress = True
+        self._taken = body
+
+    async def _handle_request(self, *request: Any) -> Any:
+        try:
+            return await super()._handle_request(*request)
+        finally:
+            if self._ended and not self._messages:
+                self._close = True
 
     def _process_keepalive(self) -> None:
         if self._serving is not None:  # to aiohttp the connection looks idle
@@ -138,6 +173,10 @@ class Protocol(RequestHandler):
                 self._straight = False
                 self.transport.resume_reading()
                 super().data_received(later)
+                if self._ended and not self._unanswered():
+                    self.force_close()
+            elif self._ended:
+                self.force_close()
 
     def handle_error(
         self,
@@ -157,8 +196,14 @@ class Server(web.Server):
     """Makes the connections of one application."""
 
     def __init__(self, app: web.Application, made: web.Server) -> None:
-        super().__init__(made.request_handler, request_factory=made.request_factory)
+        super().__init__(made.request_handler, request_factory=self._take)
         self._app = app
+        self._make = made.request_factory
+
+    def _take(self, head: RawRequestMessage, body: StreamReader, protocol: RequestHandler, *more: Any) -> BaseRequest:
+        if isinstance(protocol, Protocol):
+            protocol.taken(body)
+        return self._make(head, body, protocol, *more)
 
     def __call__(self) -> RequestHandler:
         """A new connection's protocol."""
