@@ -188,7 +188,12 @@ class Frame:
         elif access.roles is SECRET:
             principal, parts["ticket"] = callers.holder(parts["secret"], request)
         else:
-            principal = callers.known(request) or await callers.look_up(request)
+            try:
+                principal = callers.known(request) or await callers.look_up(request)
+            except Refusal as refusal:
+                if endpoint.route.over and "reason" in refusal.data:  # of a session, told to its holder alone
+                    return responses.answer(endpoint.status, b"", "")
+                raise
             if not access.permits(principal, parts.get("hall", ""), parts.get("window", "")):
                 raise Refusal("forbidden")
         known.principal = principal

@@ -137,7 +137,9 @@ def _digest(call: Call) -> str:
 
 
 async def log_out(call: Call) -> Any:
-    """Ends the session that asks, on open sockets too. A window that is open stays so."""
+    """Ends the session that asks, on open sockets too; one that has ended already is as good. A window that is open
+    stays so.
+    """
     for ended in await call.store.logout(call.op, _digest(call)):
         call.auth.revoked(ended)
     return Reply(None, status=204)
@@ -166,7 +168,7 @@ ROUTES = (
     Route("POST", "/api/v1/login", log_in, body=Login, answer=LoggedIn, summary="Log in 登录", secret=True,
           codes=("unauthorized", "forbidden", "not_found", "no_such_window")),
     Route("POST", "/api/v1/logout", log_out, body=Empty, status=204, summary="Log out 退出登录",
-          codes=("wrong_state",)),
+          over=True, codes=("wrong_state",)),
     Route("POST", "/api/v1/password", own_password, body=OwnPassword, status=204, secret=True,
           summary="Set one's own password 修改密码", codes=("wrong_state",)),
 )  # fmt: skip

@@ -119,7 +119,8 @@ class Route:
     documents, as are `also`, other statuses of success (201, 304), and `codes`, refusals beyond those every route may
     give. `bound`: largest body, bytes. `waits`: it may wait for something to happen, so it does not count as work in
     flight. `secret`: the body holds a password; the frame keeps neither an answer nor a digest of it, and its handler
-    gives `call.op` a `body` that nobody can guess passwords from.
+    gives `call.op` a `body` that nobody can guess passwords from. `over`: it ends a session, so one that has ended
+    already is answered as if it did now.
     """
 
     method: str
@@ -136,6 +137,7 @@ class Route:
     also: tuple[int, ...] = ()
     waits: bool = False
     secret: bool = False
+    over: bool = False
 
     @property
     def key(self) -> str:

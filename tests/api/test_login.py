@@ -255,6 +255,38 @@ async def test_a_log_out_ends_the_session_and_leaves_the_window(api: Api) -> Non
     assert (await api.ask("POST", "/api/v1/logout", by=Role.CLERK)).code == "wrong_state"
 
 
+async def test_logging_out_again_is_answered_alike_and_ends_nothing_else(api: Api) -> None:
+    await hire(api)
+    token = await sit(api)
+    answers = await asyncio.gather(*(api.ask("POST", "/api/v1/logout", by=token, key="k") for _ in range(5)))
+    answers.append(await api.ask("POST", "/api/v1/logout", by=token))
+    assert [(one.status, one.content) for one in answers] == [(204, b"")] * 6
+    assert len([event for event in await recorded(api.store) if event.kind == "token.revoked"]) == 1
+    later = await sit(api)
+    assert (await api.ask("POST", "/api/v1/logout", by=token)).status == 204
+    assert (await api.ask("GET", W1, by=later)).status == 200, "another session of the same person goes on"
+
+
+async def test_only_the_holder_of_a_session_that_ended_is_told_so(api: Api) -> None:
+    await hire(api)
+    never = secrets.token_text(api.store.server_key, "nobodys")
+    revoked = await api.token(Role.GUIDE, token_id="tablet")
+    await api.ask("DELETE", "/api/v1/tokens/tablet")
+    for by in (never, revoked, "x" * 40, ""):
+        assert (await api.ask("POST", "/api/v1/logout", by=by)).status == 401
+    token = await sit(api)
+    await api.ask("POST", f"{STAFF}/1024/disable")
+    assert (await api.ask("POST", "/api/v1/logout", by=token)).status == 204
+
+
+async def test_a_body_of_the_wrong_form_with_a_password_is_refused_anew_under_its_key(api: Api) -> None:
+    for _ in range(2):
+        refused = await api.ask("POST", LOGIN, {"hall": "h1", "staff": "1024", "pasword": PASSWORD}, by="", key="k")
+        assert (refused.code, refused.replayed) == ("validation", False)
+    await hire(api)
+    assert (await log_in(api, key="k")).status == 200, "nothing was kept that the right body would not fit"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "reason"),
     [
