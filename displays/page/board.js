@@ -44,6 +44,7 @@ async function learn() {
 }
 
 const windowName = (id) => board?.windows.get(id)?.name || names.window(id);
+const place = (id) => [windowName(id), names.place(id)[1]];
 
 // A page of a list that may be longer than its place; the pages are about equally long.
 function page(list, most) {
@@ -73,16 +74,16 @@ function draw() {
   const now = clock.now();
   const [newest, ...others] = lost() ? [null, ...latest(board.calls)] : latest(board.calls);
   const fresh = (call) => now - call.at_ms < FRESH_MS;
-  paint($("#newest"), newest && [newest, fresh(newest), windowName(newest.window)], () => (newest ? [
+  paint($("#newest"), newest && [newest, fresh(newest), place(newest.window)], () => (newest ? [
     el("div", { class: `call ${fresh(newest) ? "fresh" : ""}` },
       el("span", { class: "no" }, newest.ticket),
       el("span", { class: "go" }, label("please_go")),
-      el("span", { class: "to" }, windowName(newest.window)),
+      el("span", { class: "to" }, both(...place(newest.window))),
       newest.n > 1 ? el("span", { class: "again" }, label("call_n", { n: newest.n })) : "")]
     : [el("div", { class: "call" }, label("no_calls"))]));
-  paint($("#calls"), others.map((call) => [call, fresh(call), windowName(call.window)]), () => others.slice(0, SHOWN - 1).map((call) =>
+  paint($("#calls"), others.map((call) => [call, fresh(call), place(call.window)]), () => others.slice(0, SHOWN - 1).map((call) =>
     el("li", { class: fresh(call) ? "fresh" : "" }, el("span", { class: "no" }, call.ticket), el("span", {}, "→"),
-      el("span", {}, windowName(call.window)), el("span", { class: "at number" }, hm(call.at_ms, names.zone)))));
+      el("span", {}, both(...place(call.window))), el("span", { class: "at number" }, hm(call.at_ms, names.zone)))));
   const queues = services.length ? services : Object.keys(board.waiting);
   const shownQueues = page(queues, PAGE.services);
   paint($("#waiting"), shownQueues.map((id) => [id, board.waiting[id], names.service(id)]), () => shownQueues.map((id) =>

@@ -34,8 +34,8 @@ function draw() {
   if (!w) return;
   const fresh = w.state === "called" && clock.now() - w.since_ms < FRESH_MS;
   $("#screen").dataset.state = w.state;
-  $("#name").textContent = names.window(w.id);
-  paint($("#staff"), w.staff, () => [showStaff && w.staff ? both(`工号 ${w.staff}`, `Staff ${w.staff}`) : ""]);
+  paint($("#name"), names.place(w.id), () => [both(...names.place(w.id))]);
+  paint($("#staff"), w.staff, () => [showStaff && w.staff ? label("staff_no", { id: w.staff }) : ""]);
   paint($("#state"), [w.state, w.ticket, w.reason, fresh, w.since_ms], () => [
     w.ticket ? el("p", { class: `no ${fresh ? "fresh" : ""}` }, w.ticket) : "",
     el("p", { class: "what" }, label(`screen_${w.state}`)),

@@ -119,8 +119,8 @@ function draw() {
   const left = $("#left");
   if (left && screen.left_ms !== undefined) left.textContent = String(Math.ceil(screen.left_ms / 1000));
   if (!w) return;
-  paint($("#window"), [w.id, hall?.name], () => [[hall?.name, hall ? naming(hall).window(w.id) : w.name].filter(Boolean).join(" · ")]);
-  paint($("#staff"), w.staff, () => [w.staff ? both(`工号 ${w.staff}`, `Staff ${w.staff}`) : ""]);
+  paint($("#window"), [w.id, hall?.name], () => (hall ? [`${hall.name} · `, both(...naming(hall).place(w.id))] : [w.name]));
+  paint($("#staff"), w.staff, () => [w.staff ? label("staff_no", { id: w.staff }) : ""]);
 }
 
 const countdown = () => el("p", { class: "left", "aria-hidden": "true" }, el("span", { id: "left", class: "number" }), " s");
@@ -146,7 +146,8 @@ function mayRate(screen) {
 
 function why(score) {
   const named = hall?.rating?.reasons?.[String(score)] ?? [];
-  const reasons = named.length ? named.map((text) => [text, ""]) : REASONS;
+  const english = hall?.rating?.reasons_en?.[String(score)] ?? [];
+  const reasons = named.length ? named.map((text, i) => [text, english[i] ?? ""]) : REASONS;
   const form = el("form", {}, el("h2", {}, both(...LEVELS[score])), el("p", {}, label("what_was_wrong")),
     el("div", { class: "reasons" }, reasons.map(([zh, en]) => el("label", { class: "pick" },
       el("input", { type: "checkbox", name: "reason", value: zh }), both(zh, en)))),

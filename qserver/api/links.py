@@ -48,13 +48,15 @@ async def _standing(call: Call) -> HolderAnswer:
     known = {one.id: ServiceName(one.id, one.name, one.name_en) for one in hall.services}
     mine = _named(known, issued.ticket.service)
     where = issued.ticket.window or issued.ticket.to_window
+    at = next((one for one in hall.windows if one.id == where), None)
     return HolderAnswer(
         shown.ticket(call, issued.ticket),
         issued.ahead,
         estimate(issued),
         service_name=mine.name,
         service_name_en=mine.name_en,
-        window_name=next((one.name for one in hall.windows if one.id == where), ""),
+        window_name=at.name if at else "",
+        window_name_en=at.name_en if at else "",
         time_zone=hall.time_zone,
         then=[_named(known, service) for service in issued.ticket.services],
     )

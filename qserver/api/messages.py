@@ -256,6 +256,7 @@ class HolderAnswer(msgspec.Struct, frozen=True):
     service_name: str
     service_name_en: str
     window_name: str
+    window_name_en: str
     time_zone: str
     then: list[ServiceName]
 

@@ -55,6 +55,7 @@ class Window(_Strict, frozen=True, kw_only=True):
     id: Id
     services: Annotated[list[Id], msgspec.Meta(max_length=200)]
     name: Name = ""
+    name_en: Name = ""
     zone: Name = ""
     service_penalty_s: dict[Id, Boost] = {}
 
@@ -65,6 +66,7 @@ class Priority(_Strict, frozen=True, kw_only=True):
     id: Id
     boost_s: Boost
     name: Name = ""
+    name_en: Name = ""
 
 
 class Calls(_Strict, frozen=True, kw_only=True):
@@ -84,6 +86,9 @@ class Rating(_Strict, frozen=True, kw_only=True):
     default_level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
     default_after: Term | None = None
     reasons: dict[str, list[Name]] = {}
+    """By level, what may be chosen. The words chosen stand on record."""
+    reasons_en: dict[str, list[Name]] = {}
+    """The same in English, in the same order, shown beside them."""
 
 
 class Overtime(_Strict, frozen=True, kw_only=True):
@@ -238,6 +243,9 @@ def _mistakes(hall: Hall) -> Any:
     for level in hall.rating.reasons:
         if level not in {"1", "2", "3", "4", "5"}:
             yield "$.rating.reasons", f"{level!r} is not a level 1..5"
+    for level, texts in hall.rating.reasons_en.items():
+        if len(texts) != len(hall.rating.reasons.get(level, [])):
+            yield f"$.rating.reasons_en.{level}", "needs one text for each of the level's reasons"
 
 
 def load(path: Path) -> list[Hall]:

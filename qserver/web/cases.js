@@ -35,7 +35,7 @@ export function cases({ api, hall, staff, names, window: own, now }) {
         one.overtime ? el("span", { class: "tag bad" }, label("case_overtime")) : ""),
       el("dl", { class: "facts" },
         fact("ticket_no", one.ticket.split("-").at(-1)),
-        fact("window", names.window(one.window)),
+        fact("window", both(...names.place(one.window))),
         fact("service", both(...names.service(one.service))),
         fact("accepted_at", moment(one.accepted_ms, names.zone)),
         fact("case_due", one.due_ms === null ? label("case_no_limit")

@@ -20,7 +20,7 @@ export function dialogs({ hall, names, staff, window: own }) {
   const choice = (name, first, options, more = {}) => el("select", { name, ...more },
     el("option", { value: "" }, first), options.map(([id, text]) => el("option", { value: id }, text)));
   const services = () => hall.services.map((one) => [one.id, names.service(one.id).filter(Boolean).join(" ")]);
-  const others = () => hall.windows.filter((one) => one.id !== own).map((one) => [one.id, names.window(one.id)]);
+  const others = () => hall.windows.filter((one) => one.id !== own).map((one) => [one.id, names.place(one.id).filter(Boolean).join(" ")]);
   const chosen = (answer) => answer && Object.fromEntries(Object.entries(answer).filter(([, value]) => value));
 
   // Where a visit goes on 受审分离: a service and, once there is one, a window of it.

@@ -43,8 +43,8 @@ export function lists({ api, hall, names, window: current, press, now }) {
     return el("li", {},
       el("span", {}, el("strong", {}, ticket.no), " ", both(...names.service(ticket.service)), " ",
         ticket.to_window && ticket.to_window !== current().id
-          ? el("span", { class: "tag" }, `→ ${names.window(ticket.to_window)}`) : "", " ",
-        ticket.priority !== "normal" ? el("span", { class: "tag warn" }, names.priority(ticket.priority)) : "", " ",
+          ? el("span", { class: "tag" }, "→ ", both(...names.place(ticket.to_window))) : "", " ",
+        ticket.priority !== "normal" ? el("span", { class: "tag warn" }, both(...names.priority(ticket.priority))) : "", " ",
         el("span", { class: "quietly number" }, stopwatch(now() - ticket.issued_ms))),
       el("span", { class: "row" }, actions));
   }

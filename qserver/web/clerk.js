@@ -47,8 +47,8 @@ $("#key-list").append(...COMMANDS.flatMap((command) =>
 
 function draw() {
   if (!w) return;
-  $("#window-name").replaceChildren(`${hall.name} · ${names.window(w.id)}`);
-  $("#staff").replaceChildren(w.staff ? both(`工号 ${w.staff}`, `Staff ${w.staff}`) : "");
+  $("#window-name").replaceChildren(`${hall.name} · `, both(...names.place(w.id)));
+  $("#staff").replaceChildren(w.staff && w.staff !== me.staff ? label("staff_no", { id: w.staff }) : ""); // oneself stands beside it
   paint($("#now"), [w.state, w.ticket, w.service, w.leg, w.reason, w.rate], () => [
     el("span", { class: "no", id: "current" }, w.ticket ?? "—"),
     el("span", { class: "about" }, w.service ? both(...names.service(w.service)) : "",

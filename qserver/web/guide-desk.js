@@ -41,7 +41,7 @@ export function desk({ api, hall, services, names, queues, classes, refresh }) {
     const reclass = async () => {
       const choice = await ask(label("reclass"), [
         el("label", {}, label("priority"), " ", el("select", { name: "priority" }, classes.map((one) =>
-          el("option", { value: one.id, selected: one.id === ticket.priority }, names.priority(one.id))))),
+          el("option", { value: one.id, selected: one.id === ticket.priority }, names.priority(one.id).filter(Boolean).join(" "))))),
         el("label", {}, label("reason"), " ", el("input", { name: "reason", required: true, maxlength: 200 })),
       ], label("yes"), label("no"));
       if (choice) give("reprioritise", choice)();
@@ -51,7 +51,7 @@ export function desk({ api, hall, services, names, queues, classes, refresh }) {
     $("#found").replaceChildren(el("div", { class: "card" },
       el("p", {}, el("strong", { class: "number" }, ticket.no), " ", both(...names.service(ticket.service)), " ",
         el("span", { class: "tag" }, label(`ticket_${ticket.state}`)), " ", hm(ticket.issued_ms, names.zone),
-        ticket.window ? ` → ${names.window(ticket.window)}` : ""),
+        ticket.window ? [" → ", both(...names.place(ticket.window))] : ""),
       el("p", { class: "row" },
         button(true, "reprint", reprint),
         button(ticket.state === "missed", "return", give("return")),

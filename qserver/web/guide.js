@@ -104,7 +104,7 @@ $("#priorities").append(...classes.map((one) => el("label", { class: "pick" },
   el("input", {
     type: "radio", name: "priority", value: one.id, checked: one.id === "normal",
     onchange: () => { priority = one.id; },
-  }), one.id === "normal" ? label("normal") : names.priority(one.id))));
+  }), both(...names.priority(one.id)))));
 show($("#priorities"), classes.length > 1);
 
 let busy = false;

@@ -76,14 +76,16 @@ export function begin(titleKey) {
   if (titleKey) document.title = say(titleKey);
 }
 
-// Names of a definition's things: {zh, en}; a thing without a name is called by its id.
+// Names of a definition's things: [zh, en], of a window also the Chinese one alone; a thing without a name is called by its id.
 export function naming(hall) {
   const table = (list) => new Map((list ?? []).map((one) => [one.id, one]));
   const [services, windows, priorities] = [table(hall.services), table(hall.windows), table(hall.priorities)];
   return {
     service: (id) => [services.get(id)?.name || id, services.get(id)?.name_en || ""],
     window: (id) => windows.get(id)?.name || id,
-    priority: (id) => priorities.get(id)?.name || (id === "normal" ? words("normal").join(" ") : id),
+    place: (id) => [windows.get(id)?.name || id, windows.get(id)?.name_en || ""], // a window, in both languages
+    priority: (id) => (priorities.get(id)?.name || id !== "normal"
+      ? [priorities.get(id)?.name || id, priorities.get(id)?.name_en || ""] : words("normal")),
     zone: hall.time_zone,
   };
 }

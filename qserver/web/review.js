@@ -57,7 +57,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
     const fact = (text, ...value) => [el("dt", {}, label(text)), el("dd", {}, ...value)];
     facts.replaceChildren(...[
       fact("source", label(`source_${review.source}`)),
-      review.window ? fact("window", names.window(review.window)) : [],
+      review.window ? fact("window", both(...names.place(review.window))) : [],
       fact("service", both(...names.service(review.service))),
       review.staff ? fact("staff_id", review.staff) : [],
       fact("opened", moment(review.opened_ms, names.zone)),

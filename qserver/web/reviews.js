@@ -139,7 +139,7 @@ export class Reviews {
       el("td", {}, el("div", {}, `${one.id} ${no}`), el("div", { class: "quietly number" }, moment(one.opened_ms, names.zone))),
       el("td", {}, label(`review_${one.state}`)),
       el("td", {}, label(`source_${one.source}`)),
-      el("td", {}, one.window ? el("div", {}, names.window(one.window)) : "", both(...names.service(one.service))),
+      el("td", {}, one.window ? el("div", {}, both(...names.place(one.window))) : "", both(...names.service(one.service))),
       el("td", {}, due(one.due_ms, now, names.zone, workdays),
         one.late && !overdue(one, now) ? el("span", { class: "tag warn" }, label("was_late")) : ""),
       el("td", {}, el("button", {

@@ -19,7 +19,7 @@ export function openSlip({ issued, names, api, hall, fresh, kiosk = false }) {
     [label("expected_wait"), both(...waitRange(issued.wait_estimate_ms))],
     [label("issued_at"), `${isoDay(ticket.issued_ms, names.zone)} ${hm(ticket.issued_ms, names.zone)}`],
   ];
-  if (ticket.priority !== "normal") facts.splice(1, 0, [label("priority"), names.priority(ticket.priority)]);
+  if (ticket.priority !== "normal") facts.splice(1, 0, [label("priority"), both(...names.priority(ticket.priority))]);
   const cancel = async () => {
     try {
       await api.post(path(hall, "tickets", ticket.id, "cancel"));

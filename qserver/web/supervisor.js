@@ -45,7 +45,7 @@ function draw() {
       cell(`${one.rated ?? 0} / ${one.negative ?? 0}`));
   }));
   paint($("#windows"), stats.windows, () => stats.windows.map((w) => el("tr", { "data-window": w.id },
-    el("td", {}, names.window(w.id)),
+    el("td", {}, both(...names.place(w.id))),
     el("td", {}, el("span", { class: `tag ${w.state}` }, label(`window_${w.state}`)), w.reason ? ` ${w.reason}` : ""),
     el("td", { class: "number", "data-since": w.since_ms }, ""), el("td", {}, w.ticket ?? ""),
     el("td", {}, w.service ? both(...names.service(w.service)) : ""), el("td", {}, w.staff ?? ""))));
@@ -54,10 +54,13 @@ function draw() {
   }
 }
 
+const english = (pair) => pair.filter(Boolean).at(-1);
+
 function drawAlerts(list) {
   const text = (one) => label(one.key, {
-    window: one.window ? names.window(one.window) : "", service: one.service ? names.service(one.service)[0] : "",
-    service_en: one.service ? names.service(one.service).filter(Boolean).at(-1) : "",
+    window: one.window ? names.window(one.window) : "", window_en: one.window ? english(names.place(one.window)) : "",
+    service: one.service ? names.service(one.service)[0] : "",
+    service_en: one.service ? english(names.service(one.service)) : "",
     ticket: one.ticket ?? "", review: one.review ?? "", n: one.n ?? "", time: Math.floor((one.ms ?? 0) / 60000),
     staff: one.staff ?? "", at: one.at ? hm(one.at, names.zone) : "",
   });
@@ -87,7 +90,7 @@ $("#notice").addEventListener("submit", async (event) => {
 
 $("#pairing-for").elements.role.append(...Object.keys(screens).map((role) => el("option", { value: role }, say(`role_${role}`))));
 $("#pairing-for").elements.window.append(el("option", { value: "" }, say("no_window")),
-  ...hall.windows.map((one) => el("option", { value: one.id }, names.window(one.id))));
+  ...hall.windows.map((one) => el("option", { value: one.id }, names.place(one.id).filter(Boolean).join(" "))));
 $("#pairing-for").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { role, window } = Object.fromEntries(new FormData(event.target));

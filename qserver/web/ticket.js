@@ -16,7 +16,7 @@ const api = new Api("");
 let state = null; // {ticket, ahead, wait_estimate_ms}
 let zone = ""; // the hall's; times are shown by its clock, not the phone's
 const services = new Map(); // id -> [中文, English], as far as told
-const windows = new Map(); // id -> name
+const windows = new Map(); // id -> [中文, English]
 let asking = 0; // requests under way that may bring a name
 let gone = false; // there is no such ticket: nothing is asked or told any more
 let buzzed = "";
@@ -28,12 +28,12 @@ function take(next) {
 }
 
 // Only the answer to a request brings names; what the socket tells afterwards is shown with them.
-function learn({ ticket, service_name: zh, service_name_en: en, window_name: window, time_zone, then }) {
+function learn({ ticket, service_name: zh, service_name_en: en, window_name: window, window_name_en, time_zone, then }) {
   zone = time_zone;
   services.set(ticket.service, [zh, en]);
   for (const one of then) services.set(one.id, [one.name, one.name_en]);
   const at = ticket.window ?? ticket.to_window;
-  if (at) windows.set(at, window);
+  if (at) windows.set(at, [window, window_name_en]);
 }
 
 function answered(answer) {
@@ -100,7 +100,11 @@ function draw() {
   buzz(ticket);
 }
 
-const windowName = (id) => windows.get(id) || (asking && !windows.has(id) ? "…" : label("window_id", { id }));
+function windowName(id) {
+  const [zh, en] = windows.get(id) ?? [];
+  if (zh) return both(zh, en);
+  return asking && !windows.has(id) ? "…" : label("window_id", { id });
+}
 
 function now(ticket, ahead) {
   const words = (key, kind, ...more) => el("div", { class: `now ${kind}`, id: "now" }, label(key), ...more);

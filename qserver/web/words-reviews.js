@@ -31,7 +31,7 @@ export const REVIEW_TEXTS = {
   was_late: ["曾逾期", "Was late"],
   appeal_until: ["可申诉至 {day}", "Appeal until {day}"],
   appeal_over: ["不可再申诉", "No appeal any more"],
-  alert_reviews_late: ["{n} 条差评已逾期，最早 {review}", "{n} reviews are overdue, first {review}"],
+  alert_reviews_late: ["{n} 条差评已逾期，最早 {review}", "Reviews overdue: {n}, first {review}"],
   list_unknown: ["未能读取差评列表", "The reviews could not be read"],
 
   // one review

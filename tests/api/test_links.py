@@ -14,7 +14,7 @@ from tests.api.doors import Client, Doors, Got, serving_at
 from tests.servers import DataServer
 
 STANDING = {"ticket", "ahead", "wait_estimate_ms"}
-NAMES = {"service_name", "service_name_en", "window_name", "time_zone", "then"}
+NAMES = {"service_name", "service_name_en", "window_name", "window_name_en", "time_zone", "then"}
 
 
 @pytest.fixture

@@ -80,6 +80,13 @@ def test_a_hall_is_read_from_a_toml_file(tmp_path: Path) -> None:
     assert hall.window("w9") is None
 
 
+def test_everything_that_the_demo_hall_names_is_named_in_english_too() -> None:
+    (demo,) = halls.load(Path(halls.__file__).parents[1] / "demo.toml")
+    named = [demo, *demo.services, *demo.windows, *demo.priorities]
+    assert [one.id for one in named if not one.name_en] == []
+    assert demo.rating.reasons_en.keys() == demo.rating.reasons.keys()
+
+
 def test_several_halls_stand_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "halls.toml"
     one = '[[halls]]\nid = "{}"\nwindows = []\n[[halls.services]]\nid = "s"\nprefix = "A"\n'
@@ -138,6 +145,8 @@ def test_a_file_of_halls_holds_nothing_else(tmp_path: Path) -> None:
         ({"time_zone": "Mars/Olympus"}, "$.time_zone"),
         ({"day_starts": "25:00"}, "$.day_starts"),
         ({"rating": {"reasons": {"6": ["慢"]}}}, "$.rating.reasons"),
+        ({"rating": {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["slow", "rude"]}}}, "$.rating.reasons_en.1"),
+        ({"rating": {"reasons_en": {"2": ["slow"]}}}, "$.rating.reasons_en.2"),
         ({"rating": {"default_level": 6}}, "$.rating.default_level"),
         ({"overtime": {"warn_at": 1}}, "$.overtime.warn_at"),
         ({"calls": {"max_calls": 0}}, "$.calls.max_calls"),

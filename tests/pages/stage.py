@@ -22,13 +22,15 @@ services = [
   {id = "soc", prefix = "C", name = "社会保险", name_en = "Social insurance"},
 ]
 windows = [
-  {id = "w1", name = "1号窗口", services = ["reg", "tax"]},
+  {id = "w1", name = "1号窗口", name_en = "Window 1", services = ["reg", "tax"]},
   {id = "w2", name = "2号窗口", services = ["tax", "reg"]},
   {id = "w3", name = "3号窗口", services = ["soc"]},
 ]
-priorities = [{id = "elder", name = "老年人", boost_s = 600}]
+priorities = [{id = "elder", name = "老年人", name_en = "Elderly", boost_s = 600}]
 [rating.reasons]
 2 = ["等候时间长", "效率低"]
+[rating.reasons_en]
+2 = ["Long wait", "Slow"]
 """
 
 NETWORK = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_")
@@ -99,9 +101,9 @@ class Screens:
     async def open(
         self, name: str, role: str, window: str = "", size: tuple[int, int] = (1280, 800), **options: Any
     ) -> Page:
-        """A paired page, by the link of a fresh code."""
+        """A paired page, by the link of a fresh code. A board is mute: it would first say what other tests called."""
         page = await self.page(size, **options)
-        query = f"hall={HALL}" + (f"&window={window}" if window else "")
+        query = f"hall={HALL}" + (f"&window={window}" if window else "") + ("&voice=" if name == "board" else "")
         await page.goto(f"/{name}?{query}#pair={await self.hall.code(role, window)}")
         return page
 

@@ -217,3 +217,33 @@ async def test_a_reload_loses_nothing(screens: Screens, hall: Hall) -> None:
     await expect(clerk.locator("#other")).to_contain_text("2048")
     assert (await hall.ask("GET", f"{H}/windows/w1"))["window"]["staff"] == "2048"
     assert screens.complaints() == EMPTY
+
+
+async def test_what_the_hall_names_stands_in_both_languages(screens: Screens, hall: Hall) -> None:
+    guide = await screens.open("guide", "guide")
+    clerk = await screens.open("clerk", "clerk", "w1")
+    board = await screens.open("board", "display", size=(1920, 1080))
+    window = await screens.open("window", "display", "w1")
+    pad = await screens.open("pad", "pad", "w1")
+    await guide.locator("#tile-reg").click()
+    await guide.locator("#priorities .pick", has_text="Elderly").click()
+    await guide.locator("#confirm").click()
+    await expect(guide.locator("#slip")).to_contain_text("Elderly")
+    phone = await screens.page((390, 844))
+    await phone.goto(str(await guide.locator("#slip img").get_attribute("src")).removesuffix("/qr.svg"))
+    await open_window(clerk)
+    await press(clerk, "n", "called")
+    for screen, place in (
+        (clerk, "#window-name"), (board, "#newest .to"), (window, "#name"), (pad, "#window"), (phone, ".where"),
+    ):  # fmt: skip
+        await expect(screen.locator(place)).to_contain_text("1号窗口")
+        await expect(screen.locator(f"{place} .en")).to_have_text("Window 1")
+    await press(clerk, "s", "serving")
+    await press(clerk, "f", "idle")
+    await pad.locator(".face[data-score='2']").click()
+    await pad.locator(".pick", has_text="Long wait").click()
+    async with pad.expect_response("**/ratings"):
+        await pad.locator("button[type=submit]").click()
+    (review,) = (await hall.ask("GET", f"{H}/reviews?latest=true&limit=1"))["reviews"]
+    assert review["history"][0]["reasons"] == ["等候时间长"], "one language stands on record"
+    assert screens.complaints() == EMPTY
