@@ -47,7 +47,8 @@ class Reports:
             counting = _Counting(self._store, self._shelf, hall, by, ledger, [day])
             await counting.reviews()
             count = await counting.day(day)
-            return definition, await asyncio.to_thread(counted_day, definition, day, count, ledger.now_ms)
+            people = await self._people(hall, by)
+            return definition, await asyncio.to_thread(counted_day, definition, day, count, ledger.now_ms, people)
 
     async def month(self, hall: str, month: str, by: By) -> tuple[Hall, MonthReport]:
         """The report of a month YYYY-MM beside those it is compared with, and its hall. Refused: not_found."""
@@ -64,7 +65,12 @@ class Reports:
                     count = await counting.day(day)
                     if count.issued:
                         await asyncio.to_thread(counts[one].add, day, count)
-            return definition, await asyncio.to_thread(month_report, definition, month, counts, ledger.now_ms)
+            people = await self._people(hall, by)
+            return definition, await asyncio.to_thread(month_report, definition, month, counts, ledger.now_ms, people)
+
+    async def _people(self, hall: str, by: By) -> dict[str, str]:
+        """What staff are called now; whoever left long ago or never logs in has the id alone."""
+        return {one.id: one.name for one in await self._store.staff(hall)} if by == "staff" else {}
 
     async def _days(self, hall: str, month: str, ledger: Ledger) -> list[str]:
         here = {day for day in (*ledger.days, ledger.today) if day.startswith(month) and ledger.complete(day)}

@@ -71,7 +71,10 @@ def _print(report: dict[str, Any], output: Path | None) -> None:
     for column in columns:
         text = column.kind == "text"
         table.add_column(f"{column.zh}\n{column.en}", justify="left" if text else "right", no_wrap=text)
-    rows = [*report["rows"], report["totals"] | {"name": "合计 total"}]
+    rows = [
+        *(row | {"name": _called(row, report["by"])} for row in report["rows"]),
+        report["totals"] | {"name": "合计 total"},
+    ]
     for name, words in (("before", "上月 before"), ("year_before", "去年同月 year before")):
         if other := report.get(name):
             rows.append(other["totals"] | {"name": f"{other['month']} {words}"})
@@ -85,6 +88,11 @@ def _print(report: dict[str, Any], output: Path | None) -> None:
         raise
     except OSError as error:
         raise CommandError(f"{output}: {error}") from error
+
+
+def _called(row: dict[str, Any], by: str) -> str:
+    """Of staff also the number, since names repeat."""
+    return f"{row['id']} {row['name']}" if by == "staff" and row["name"] != row["id"] else str(row["name"])
 
 
 def _cell(row: dict[str, Any], column: figures.Column) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -74,6 +75,9 @@ class MonthReport(msgspec.Struct, frozen=True, kw_only=True):
 Report = DayReport | MonthReport
 
 
+NOBODY_NAMED: Final[Mapping[str, str]] = {}
+
+
 class MonthCount:
     """A month as it is counted, day by day: of a day only its totals and the durations stay."""
 
@@ -98,10 +102,10 @@ def compared_months(month: str) -> tuple[str, str]:
     return (first - dt.timedelta(days=1)).strftime("%Y-%m"), f"{first.year - 1:04d}-{first.month:02d}"
 
 
-def _names(hall: Hall, by: By) -> dict[str, str]:
-    if by == "staff":
-        return {}
-    things = hall.windows if by == "window" else hall.services
+def _names(hall: Hall, count: Count, people: Mapping[str, str]) -> dict[str, str]:
+    if count.by == "staff":
+        return {staff: people.get(staff) or staff for staff in sorted(count.keys - {""})}
+    things = hall.windows if count.by == "window" else hall.services
     return {thing.id: thing.name or thing.id for thing in things}
 
 
@@ -109,8 +113,10 @@ def _definitions(columns: Iterable[figures.Column]) -> list[Definition]:
     return [Definition(c.path, c.meaning_zh, c.meaning_en, c.zh, c.en, c.kind) for c in columns if c.meaning_en]
 
 
-def counted_day(hall: Hall, day: str, count: Count, as_of_ms: int) -> DayReport:
-    """The report of a counted day."""
+def counted_day(
+    hall: Hall, day: str, count: Count, as_of_ms: int, people: Mapping[str, str] = NOBODY_NAMED
+) -> DayReport:
+    """The report of a counted day. `people`: what staff are called, by their ids."""
     name = hall.name or hall.id
     return DayReport(
         hall=hall.id,
@@ -118,7 +124,7 @@ def counted_day(hall: Hall, day: str, count: Count, as_of_ms: int) -> DayReport:
         day=day,
         by=count.by,
         as_of_ms=as_of_ms,
-        rows=count.rows(_names(hall, count.by)),
+        rows=count.rows(_names(hall, count, people)),
         totals=count.totals("", name),
         definitions=_definitions(figures.COLUMNS),
     )
@@ -141,17 +147,29 @@ def day_report(
     return counted_day(hall, day, count, as_of_ms)
 
 
-def month_report(hall: Hall, month: str, counts: Mapping[str, MonthCount], as_of_ms: int) -> MonthReport:
-    """The report of a month (YYYY-MM) from the counts of it and of the months it is compared with."""
-    own = counts[month]
-    names, name = _names(hall, own.count.by), hall.name or hall.id
+def month_report(
+    hall: Hall,
+    month: str,
+    counts: Mapping[str, MonthCount],
+    as_of_ms: int,
+    people: Mapping[str, str] = NOBODY_NAMED,
+) -> MonthReport:
+    """The report of a month (YYYY-MM) from the counts of it and of the months it is compared with. `people`: what staff
+    are called, by their ids.
+    """
+    own, name = counts[month], hall.name or hall.id
 
     def compared(month: str) -> Compared | None:
         other = counts.get(month)
         if other is None or not other.days:
             return None
         count = other.count
-        return Compared(month=month, days=len(other.days), rows=count.rows(names), totals=count.totals("", name))
+        return Compared(
+            month=month,
+            days=len(other.days),
+            rows=count.rows(_names(hall, count, people)),
+            totals=count.totals("", name),
+        )
 
     before, year_before = compared_months(month)
     return MonthReport(
@@ -160,7 +178,7 @@ def month_report(hall: Hall, month: str, counts: Mapping[str, MonthCount], as_of
         month=month,
         by=own.count.by,
         as_of_ms=as_of_ms,
-        rows=own.count.rows(names),
+        rows=own.count.rows(_names(hall, own.count, people)),
         totals=own.count.totals("", name),
         days=own.days,
         before=compared(before),

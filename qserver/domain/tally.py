@@ -11,7 +11,7 @@ itself counted as unreliable. Overtime and default ratings never mix with what c
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
@@ -312,6 +312,11 @@ class Count:
         self.issued += other.issued
         for key, tally in other._tallies.items():
             self._of(key).add(tally)
+
+    @property
+    def keys(self) -> Set[str]:
+        """Windows, staff or services that something was counted of; "" for none."""
+        return self._tallies.keys()
 
     def rows(self, names: Mapping[str, str]) -> list[Row]:
         """A row for each of `names` in their order, then for what else was counted, by key, the empty one last."""

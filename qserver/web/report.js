@@ -22,6 +22,9 @@ export function shown(value, kind) {
   return kind === "rate" ? `${(value * 100).toFixed(1)}%` : String(value);
 }
 
+// Of staff also the number, since names repeat.
+export const called = (row, by) => (by === "staff" && row.name !== row.id ? `${row.id} ${row.name}` : row.name || row.id);
+
 // The business day of an instant in the hall, YYYY-MM-DD: it begins at `starts` (HH:MM).
 export function today(now, zone, starts = "04:00") {
   const [hours, minutes] = starts.split(":").map(Number);
@@ -109,7 +112,7 @@ export class ReportPanel {
     const columns = SHOWN.map((name) => known.get(name)).filter((one) => one !== undefined);
     const line = (row, name, kind = "") => el("tr", { class: kind }, el("th", { scope: "row" }, name),
       columns.map((one) => el("td", { class: "number" }, shown(figure(row, one.figure), one.kind))));
-    const rows = report.rows.map((row) => line(row, row.name || row.id || label("report_nobody")));
+    const rows = report.rows.map((row) => line(row, called(row, report.by) || label("report_nobody")));
     const totals = [line(report.totals, label("report_total"), "total")];
     for (const name of ["before", "year_before"]) {
       if (report[name]) totals.push(line(report[name].totals, label(`report_${name}`, { month: report[name].month }), "total"));

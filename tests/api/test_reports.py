@@ -158,6 +158,18 @@ async def test_a_workbook_has_the_figures_and_what_they_mean(worked: Doors) -> N
     assert len(words) == 4 + len(COLUMNS) - 2
 
 
+async def test_staff_have_the_names_they_log_in_with_in_the_order_of_their_ids(worked: Doors) -> None:
+    await worked.store.add_staff(SYSTEM, "h1", "li", name="李敏", role="clerk", hashed="x")
+    await worked.store.add_staff(SYSTEM, "h1", "idle", name="赵强", role="clerk", hashed="x")
+    for path in (f"reports/day/{DAY}", f"reports/month/{DAY[:7]}"):
+        rows = (await worked.supervisor.get(f"{path}?by=staff")).ok()["rows"]
+        assert [(row["id"], row["name"]) for row in rows] == [
+            ("=cmd|' /C calc'!A0", "=cmd|' /C calc'!A0"), ("li", "李敏"), ("", ""),
+        ]  # fmt: skip
+    text = (await worked.supervisor.get(f"reports/day/{DAY}?by=staff&format=csv")).ok()
+    assert b"li,\xe6\x9d\x8e\xe6\x95\x8f," in text
+
+
 async def test_a_staff_id_that_looks_like_a_formula_stays_text(worked: Doors) -> None:
     path = f"reports/day/{DAY}?by=staff&format="
     rows = rows_of((await worked.supervisor.get(path + "csv")).body)
