@@ -14,7 +14,8 @@ _ONE = H + "/cases/{case}"
 
 async def look(call: Call) -> CaseAnswer:
     """One case with its history."""
-    return shown.case(call, await call.store.case(call.hall, call.params["case"]))
+    found = await call.store.case(call.hall, call.params["case"])
+    return shown.case(call, found, await shown.actors(call, found))
 
 
 async def complete(call: Call) -> Reply:

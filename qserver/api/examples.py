@@ -281,7 +281,11 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "shown": ["recorded"],
     },
     f"POST {_R}/assign": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
-    f"GET {_R}": {"review": REVIEW, "steps": ["assign", "verify", "appeal"]},
+    f"GET {_R}": {
+        "review": REVIEW,
+        "steps": ["assign", "verify", "appeal"],
+        "actors": {"5f0c2a9be1d4": {"role": "pad", "name": "", "person": False}},
+    },
     f"GET {H}/cases/{{case}}": {"case": CASE},
     f"GET {H}/workdays/{{month}}": {"month": "2026-10", "workdays": ["2026-10-08", "2026-10-09", "2026-10-10"]},
 }

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from qserver.domain.hall import Id
 from qserver.domain.tally import By
 from qserver.domain.ticket import Queue, Review, Ticket, Window
+from qserver.store.answers import Actor
 from qserver.wire.messages import BoardView, StatsView
 
 from .routing import Body
@@ -343,10 +344,11 @@ class RatingsAnswer(msgspec.Struct, frozen=True):
 
 class ReviewAnswer(msgspec.Struct, frozen=True):
     """A negative review with its full history. `steps`: those the caller may take next; an appeal only until
-    `appeal_until_ms`."""
+    `appeal_until_ms`. `actors`: who they are now that the review names by their ids, where one is looked at."""
 
     review: Review
     steps: list[StepName]
+    actors: dict[str, Actor] | UnsetType = UNSET
 
 
 class ReviewsAnswer(msgspec.Struct, frozen=True):

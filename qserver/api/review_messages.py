@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from qserver.domain.ticket import Case
+from qserver.store.answers import Actor
 
 from .messages import Comment, Staff
 from .routing import Body
@@ -72,6 +74,8 @@ class Complete(Body, frozen=True, kw_only=True):
 
 
 class CaseAnswer(msgspec.Struct, frozen=True):
-    """A promised case with its history."""
+    """A promised case with its history. `actors`: who they are now that it names by their ids, where one is looked
+    at."""
 
     case: Case
+    actors: dict[str, Actor] | UnsetType = UNSET

@@ -61,7 +61,8 @@ async def _readable(call: Call) -> Review:
 
 async def look(call: Call) -> ReviewAnswer:
     """One review with its full history."""
-    return shown.whole_review(call, await _readable(call))
+    found = await _readable(call)
+    return shown.whole_review(call, found, await shown.actors(call, found))
 
 
 async def assign(call: Call) -> Reply:

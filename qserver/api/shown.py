@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from qserver.domain import privacy
 from qserver.domain.reviews import next_steps
 from qserver.domain.ticket import Case, Review, Ticket
-from qserver.store.answers import Answer
+from qserver.store.answers import Actor, Answer
 
 from .messages import ReviewAnswer, TicketAnswer
 from .review_messages import CaseAnswer
@@ -32,13 +34,20 @@ def of_ticket(call: Call, answer: Answer[Ticket]) -> Reply:
     return Reply(TicketAnswer(ticket(call, answer.value)), replayed=answer.replayed)
 
 
-def whole_review(call: Call, found: Review) -> ReviewAnswer:
+async def actors(call: Call, found: Review | Case) -> dict[str, Actor]:
+    """Who they are that a review or a case names by their ids."""
+    named = {found.staff, getattr(found, "assignee", None)}
+    named |= {step.get(name) for step in found.history for name in ("actor", "to")}
+    return await call.store.actors(call.hall, {one for one in named if isinstance(one, str) and ":" not in one})
+
+
+def whole_review(call: Call, found: Review, actors: dict[str, Actor] | UnsetType = UNSET) -> ReviewAnswer:
     """The review as the caller reads it, and the steps that are the caller's to take."""
     stage = f"{found.state}:{found.result}" if found.result else found.state
     steps: list[Any] = next_steps(stage, call.principal.role)
     if found.appeal_until_ms is None and "appeal" in steps:
         steps.remove("appeal")
-    return ReviewAnswer(review(call, found), steps)
+    return ReviewAnswer(review(call, found), steps, actors)
 
 
 def of_review(call: Call, answer: Answer[Review]) -> Reply:
@@ -51,6 +60,6 @@ def of_case(call: Call, answer: Answer[Case]) -> Reply:
     return Reply(case(call, answer.value), replayed=answer.replayed)
 
 
-def case(call: Call, found: Case) -> CaseAnswer:
+def case(call: Call, found: Case, actors: dict[str, Actor] | UnsetType = UNSET) -> CaseAnswer:
     """The promised case as the caller reads it."""
-    return CaseAnswer(privacy.case(found, call.principal.role))
+    return CaseAnswer(privacy.case(found, call.principal.role), actors)

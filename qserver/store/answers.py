@@ -209,6 +209,15 @@ class StaffRecord(msgspec.Struct, array_like=True, frozen=True):
     sessions: list[str]  # digests of its sessions' tokens, oldest first
 
 
+class Actor(msgspec.Struct, frozen=True):
+    """Who it is that stands on record: a role, a name ("" = none was given), and whether it is a person; else a device
+    or a system."""
+
+    role: str
+    name: str
+    person: bool
+
+
 class Session(NamedTuple):
     """A log-in that went well: the session's token, and the ids of the sessions that ended for it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,14 +10,15 @@ import msgspec
 from qserver.domain.errors import Refusal
 
 from . import keys
-from .answers import Answer, Op, Session, StaffChange, StaffRecord, TokenRecord
+from .answers import Actor, Answer, Op, Session, StaffChange, StaffRecord, TokenRecord
 from .gate import Gate
 
 _person = msgspec.msgpack.Decoder(StaffRecord)
 _changed = msgspec.msgpack.Decoder(tuple[int, StaffRecord, list[str]])
 _tried = msgspec.msgpack.Decoder(tuple[int, StaffRecord | bool])
 _session = msgspec.msgpack.Decoder(tuple[int, TokenRecord | bool, list[str]])
-_STAFF = 11  # of the control partition's keys
+_token = msgspec.msgpack.Decoder(TokenRecord)
+_TOKENS, _IDS, _STAFF = 6, 7, 11  # of the control partition's keys
 _PAGE = 1000
 
 
@@ -45,6 +46,25 @@ class StaffStore(Gate):
         if packed is None:
             raise Refusal("not_found", what="staff")
         return _person.decode(packed)
+
+    async def actors(self, hall: str, ids: Iterable[str]) -> dict[str, Actor]:
+        """Who these are that stand on record in a hall, by staff or token id. Whoever is known no more is left out."""
+        names = sorted(set(ids))
+        if not names:
+            return {}
+        ctl, of = keys.CONTROL_TAG, keys.control_keys()
+        people: Any = await self._topology.call(ctl, "HMGET", of[_STAFF], *(f"{hall}/{name}" for name in names))
+        found = {n: _person.decode(packed) for n, packed in zip(names, people, strict=True) if packed is not None}
+        actors = {name: Actor(person.role, person.name, True) for name, person in found.items()}
+        others = [name for name in names if name not in actors]
+        digests: Any = await self._topology.call(ctl, "HMGET", of[_IDS], *others) if others else []
+        known = {name: digest for name, digest in zip(others, digests, strict=True) if digest is not None}
+        tokens: Any = await self._topology.call(ctl, "HMGET", of[_TOKENS], *known.values()) if known else []
+        for name, packed in zip(known, tokens, strict=True):
+            if packed is not None:
+                token = _token.decode(packed)
+                actors[name] = Actor(token.role, token.name, False)
+        return actors
 
     async def add_staff(
         self, op: Op, hall: str, staff: str, *, name: str, role: str, hashed: str, windows: Sequence[str] = ()

@@ -19,16 +19,16 @@ export function cases({ api, hall, staff, names, window: own, now }) {
   async function find(number) {
     say(null);
     try {
-      const found = (await api.get(path(hall, "cases", number))).case;
+      const { case: found, actors } = await api.get(path(hall, "cases", number));
       await workdays.load(now(), [found.due_ms]);
-      draw(found);
+      draw(found, actors);
     } catch (error) {
       $("#case").replaceChildren();
       say(explain(error));
     }
   }
 
-  function draw(one) {
+  function draw(one, actors) {
     const fact = (text, ...value) => [el("dt", {}, label(text)), el("dd", {}, ...value)];
     $("#case").replaceChildren(
       el("p", {}, el("strong", {}, one.id), " ", el("span", { class: "tag", id: "case-state" }, label(`case_${one.state}`)), " ",
@@ -41,7 +41,7 @@ export function cases({ api, hall, staff, names, window: own, now }) {
         fact("case_due", one.due_ms === null ? label("case_no_limit")
           : one.completed_ms === null ? due(one.due_ms, now(), names.zone, workdays) : moment(one.due_ms, names.zone)),
         one.completed_ms === null ? [] : fact("completed_at", moment(one.completed_ms, names.zone))),
-      history(one.history, names.zone, ["case"]),
+      history(one.history, names.zone, actors, ["case"]),
       one.state === "accepted" ? form(one) : "");
   }
 
@@ -58,8 +58,8 @@ export function cases({ api, hall, staff, names, window: own, now }) {
       const body = note.value.trim() ? { note: note.value.trim() } : {};
       try {
         draw((await kept.send(api, `${path(hall, "cases", one.id)}/complete`, body)).case);
-        say(null);
         toast(label("case_completed"), "good");
+        await find(one.id); // brings who it was
       } catch (error) {
         await failed(one.id, error, button);
       }

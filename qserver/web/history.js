@@ -14,7 +14,7 @@ const TOLD = {
   reasons: (value) => value.join("、"),
   comment: (value) => el("q", { class: "said" }, value),
   result: (value) => label(`result_${value}`),
-  to: (value) => value,
+  to: (value, zone, actors) => actor(value, actors),
   note: (value) => el("span", { class: "said" }, value),
   reason: (value) => el("span", { class: "said" }, value),
   term: (value) => label(`term_${value}`),
@@ -27,18 +27,23 @@ const TOLD = {
 
 const nothing = (value) => value === undefined || value === null || value === "" || (Array.isArray(value) && !value.length);
 
-function actor(name) {
-  const one = who(name);
-  return one === "system" || one === "citizen" ? label(`by_${one}`) : one;
+// A person by role, name and number, a device or a system by its role and name; whoever is known no more, by the bare id.
+// `actors`: as the server tells them, {role, name, person} by id.
+export function actor(id, actors = {}) {
+  const one = who(id);
+  if (one === "system" || one === "citizen") return label(`by_${one}`);
+  const known = actors[id];
+  if (!known) return id;
+  return el("span", { title: id }, label(`role_${known.role}`), known.name ? ` ${known.name}` : "", known.person ? ` ${id}` : "");
 }
 
 // A case's own number stands above it, not in each of its steps.
-export function history(steps, zone, without = []) {
+export function history(steps, zone, actors, without = []) {
   return el("ol", { class: "history" }, steps.map((step) => el("li", {},
     el("p", { class: "step" }, el("strong", {}, label(`step_${step.step}`)), " ",
-      el("span", { class: "number" }, moment(step.at_ms, zone)), " ", step.actor ? actor(step.actor) : ""),
+      el("span", { class: "number" }, moment(step.at_ms, zone)), " ", step.actor ? actor(step.actor, actors) : ""),
     Object.entries(TOLD).filter(([name]) => !without.includes(name) && !nothing(step[name])).map(([name, tell]) =>
-      el("p", {}, label(`said_${name}`), " ", tell(step[name], zone))))));
+      el("p", {}, label(`said_${name}`), " ", tell(step[name], zone, actors))))));
 }
 
 // When something is due, with the working days that are left; `workdays` may not know them yet.

@@ -5,7 +5,7 @@ import { path } from "./api.js";
 import { el, paint, show, toast } from "./dom.js";
 import { both, explain, label, words } from "./i18n.js";
 import { answered, Kept } from "./kept.js";
-import { due, history, moment } from "./history.js";
+import { actor, due, history, moment } from "./history.js";
 import { bodyOf, FORMS, missing, MOST, overdue } from "./review-steps.js";
 import { focusRow } from "./rows.js";
 
@@ -26,6 +26,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
     heading, el("div", { class: "sides" }, el("div", {}, facts, told), el("div", { class: "act" }, form, trouble)),
     el("p", { class: "row end" }, again, close));
   let answer = null;
+  let actors = {}; // who took the steps, as told with the review; a step's own answer does not tell
   let busy = false;
   let taken = 0; // steps taken here: each leaves an empty form
 
@@ -47,6 +48,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
   function take(next) {
     const before = answer?.review;
     answer = next;
+    actors = { ...actors, ...next.actors };
     if (before && before.history.length !== next.review.history.length) changed();
     draw();
   }
@@ -59,16 +61,16 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
       fact("source", label(`source_${review.source}`)),
       review.window ? fact("window", both(...names.place(review.window))) : [],
       fact("service", both(...names.service(review.service))),
-      review.staff ? fact("staff_id", review.staff) : [],
+      review.staff ? fact("staff_id", actor(review.staff, actors)) : [],
       fact("opened", moment(review.opened_ms, names.zone)),
-      review.assignee ? fact("assignee", review.assignee) : [],
+      review.assignee ? fact("assignee", actor(review.assignee, actors)) : [],
       review.result ? fact("finding", label(`result_${review.result}`)) : [],
       review.term ? fact(`term_${review.term}`, due(review.due_ms, now(), names.zone, workdays)) : [],
       review.late && !overdue(review, now()) ? fact("late", label("was_late")) : [],
       review.state === "appealed" ? [] : fact("do_step_appeal", mayAppeal() ? label("appeal_until", { day: moment(review.appeal_until_ms, names.zone) })
         : label("appeal_over")),
     ].flat());
-    paint(told, review.history, () => [history(review.history, names.zone)]);
+    paint(told, [review.history, actors], () => [history(review.history, names.zone, actors)]);
     const open = steps.filter((step) => step !== "appeal" || mayAppeal());
     paint(form, [open, taken], () => fields(open));
   }
@@ -136,6 +138,7 @@ export function openReview(id, { api, hall, staff, names, now, workdays, changed
       toast(label("step_done", { what, what_en }), "good");
       taken += 1;
       take(next);
+      api.get(base).then(take, () => {}); // brings who it was
       heading.focus(); // the form that had the focus is another one now
     } catch (error) {
       await failed(step, error);

@@ -3,6 +3,8 @@
 export const REVIEW_TEXTS = {
   page_assessor: ["绩效考核", "Assessor"],
   role_assessor: ["绩效考核方", "Assessor"],
+  role_admin: ["管理员", "Administrator"],
+  role_analytics: ["分析系统", "Analytics"],
   role_supervisor: ["值班长", "Supervisor"],
   choose_hall: ["大厅", "Hall"],
   no_hall: ["还没有大厅", "There is no hall yet"],

@@ -10,6 +10,7 @@ import pytest
 from qserver.api.messages import ReviewFilter, SourceFilter, StepName
 from qserver.domain.privacy import MASK
 from qserver.domain.reviews import SOURCES, STEPS, ReviewState
+from qserver.store.answers import SYSTEM
 from tests.api.doors import Client, Doors, serving_at
 from tests.servers import DataServer
 
@@ -81,6 +82,25 @@ async def test_what_is_to_be_handled_is_listed_and_the_newest_first(doors: Doors
     assert await listed(doors.supervisor, "pending=true&latest=true") == ["r000003", "r000001"]
     assert await listed(doors.supervisor, "pending=false&latest=true") == ["r000003", "r000002", "r000001"]
     assert await listed(doors.clerk["w2"], "pending=true") == []
+
+
+async def test_a_review_says_who_they_are_that_it_names(doors: Doors) -> None:
+    await doors.store.add_staff(SYSTEM, "h1", "staff-w1", name="李敏", role="clerk", hashed="x")
+    await doors.store.add_staff(SYSTEM, "h2", "900", name="别的大厅", role="supervisor", hashed="x")
+    await complain(doors)
+    first = (await doors.supervisor.get("reviews/r000001")).ok()
+    pad = first["review"]["history"][0]["actor"]
+    assert first["actors"] == {
+        "staff-w1": {"role": "clerk", "name": "李敏", "person": True},
+        pad: {"role": "pad", "name": "", "person": False},
+    }
+    step = (await doors.supervisor.post("reviews/r000001/assign", {"to": "900"})).ok()
+    assert "actors" not in step, "a kept answer says the same for ever, names change"
+    again = (await doors.supervisor.get("reviews/r000001")).ok()
+    me = again["review"]["history"][1]["actor"]
+    assert again["actors"] == first["actors"] | {me: {"role": "supervisor", "name": "", "person": False}}
+    await doors.store.revoke_token(SYSTEM, pad)
+    assert pad not in (await doors.supervisor.get("reviews/r000001")).ok()["actors"], "nothing is known of it any more"
 
 
 async def test_an_answer_names_the_steps_that_are_the_callers_to_take(doors: Doors) -> None:

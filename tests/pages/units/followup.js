@@ -173,11 +173,24 @@ export const tests = {
     await one.load(0, [1]);
     same(one.until(0, 1), null);
   },
+  "a history says who took each step: people by name and number, devices by their role, strangers as they are"() {
+    const actors = {
+      900: { role: "supervisor", name: "王<b>芳", person: true },
+      "5f0c2a9be1d4": { role: "pad", name: "", person: false },
+      tok: { role: "admin", name: "市局值班", person: false },
+    };
+    const who = ["900", "5f0c2a9be1d4", "tok", "gone"].map((actor) =>
+      history([{ at_ms: 0, step: "assigned", actor, to: "900" }], "Asia/Shanghai", actors).querySelector(".step").textContent);
+    ok(who[0].endsWith("值班长Supervisor 王<b>芳 900"), who[0]);
+    ok(who[1].endsWith("评价器Pad"), who[1]);
+    ok(who[2].endsWith("管理员Administrator 市局值班"), who[2]);
+    ok(who[3].endsWith("gone"), who[3]);
+  },
   "a history tells what was said as text, and nothing it does not know"() {
     const node = history([
       { at_ms: 0, step: "opened", actor: "holder:h1:A001", score: 1, reasons: ["慢"], comment: "<b>x</b>", colour: "red" },
       { at_ms: 0, step: "verified", actor: "system", result: "valid", note: "" },
-    ], "Asia/Shanghai");
+    ], "Asia/Shanghai", undefined);
     same(node.querySelectorAll("b").length, 0);
     const text = node.textContent;
     for (const said of ["<b>x</b>", "非常不满意", "慢", "群众", "系统", "属实"]) ok(text.includes(said), said);
