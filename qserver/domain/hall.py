@@ -92,10 +92,12 @@ class Rating(_Strict, frozen=True, kw_only=True):
 
 
 class Overtime(_Strict, frozen=True, kw_only=True):
-    """At which share of a limit to warn, and whether a wait over its limit opens a review too."""
+    """At which share of a limit to warn, whether a wait over its limit opens a review too, and whether time on hold
+    counts towards the limit of a service (it stops its clock otherwise)."""
 
     warn_at: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.8
     wait_review: bool = False
+    count_holds: bool = False
 
 
 class Reviews(_Strict, frozen=True, kw_only=True):
@@ -373,7 +375,11 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
             "default": hall.rating.default_level or 0,
             "default_after": span(hall.rating.default_after),
         },
-        "overtime": {"warn_at": hall.overtime.warn_at, "wait_review": hall.overtime.wait_review},
+        "overtime": {
+            "warn_at": hall.overtime.warn_at,
+            "wait_review": hall.overtime.wait_review,
+            "count_holds": hall.overtime.count_holds,
+        },
         "integrity": {
             "short": hall.integrity.short_share,
             "calls": hall.integrity.many_calls,

@@ -136,7 +136,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int
     limit_ms: int | None
     held_ms: int
-    """How long the service being given was held so far; timers show now - since - held against the limit."""
+    """How long the service being given was held so far, 0 where that counts towards the limit: timers show
+    now - since - held against it."""
     rate: RatePrompt | None
 
 

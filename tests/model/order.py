@@ -102,10 +102,12 @@ class Order:
         return w, w.ticket
 
     def spent(self, ticket: Ticket) -> int:
-        """Service time so far."""
+        """How much of its limit the service has used."""
         leg = ticket.leg
         if not leg.started:
             return 0
+        if self.hall.overtime.count_holds:
+            return (leg.finished or self.now) - leg.started
         return (leg.finished or ticket.hold_since or self.now) - leg.started - leg.held
 
     def settle(self, ticket: Ticket) -> None:

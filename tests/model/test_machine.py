@@ -20,25 +20,23 @@ from tests.model.hall_model import HallModel
 from tests.servers import DataServer
 from tests.store.clocks import MORNING, TimedStore
 
-HALL = hall.parse(
-    {
-        "id": "h1",
-        "services": [
-            {"id": "a", "prefix": "A", "service_limit_s": 600, "wait_limit_s": 900},
-            {"id": "b", "prefix": "B", "service_limit_s": 60},
-            {"id": "c", "prefix": "A", "daily_quota": 3},
-        ],
-        "windows": [
-            {"id": "w1", "services": ["a", "b", "c"]},
-            {"id": "w2", "services": ["b", "a"], "service_penalty_s": {"a": 120}},
-            {"id": "w3", "services": ["c"]},
-        ],
-        "priorities": [{"id": "elder", "boost_s": 300}, {"id": "army", "boost_s": 86400}],
-        "calls": {"max_calls": 2, "return_after": 2, "max_returns": 2, "miss_after_s": 240},
-        "rating": {"window_s": 1200},
-        "integrity": {"marks": False},
-    }
-)
+HALL = {
+    "id": "h1",
+    "services": [
+        {"id": "a", "prefix": "A", "service_limit_s": 600, "wait_limit_s": 900},
+        {"id": "b", "prefix": "B", "service_limit_s": 60},
+        {"id": "c", "prefix": "A", "daily_quota": 3},
+    ],
+    "windows": [
+        {"id": "w1", "services": ["a", "b", "c"]},
+        {"id": "w2", "services": ["b", "a"], "service_penalty_s": {"a": 120}},
+        {"id": "w3", "services": ["c"]},
+    ],
+    "priorities": [{"id": "elder", "boost_s": 300}, {"id": "army", "boost_s": 86400}],
+    "calls": {"max_calls": 2, "return_after": 2, "max_returns": 2, "miss_after_s": 240},
+    "rating": {"window_s": 1200},
+    "integrity": {"marks": False},
+}
 windows = st.sampled_from(["w1", "w1", "w2", "w3"])
 services = st.sampled_from(["a", "a", "b", "c"])
 numbers = st.sampled_from([f"{prefix}{n:03d}" for prefix in "AB" for n in range(1, 8)])
@@ -55,22 +53,21 @@ class Day(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.keys = 0
-        self.run(self._begin())
-        self.model = HallModel(HALL, MORNING)
 
     def run(self, coroutine: Awaitable[Any]) -> Any:
         return self.loop.run_until_complete(coroutine)
 
-    async def _begin(self) -> None:
+    async def _begin(self, definition: hall.Hall) -> None:
         topology = Topology.from_url(self.url)
         await topology.open()
         await topology.primaries()[0].call("FLUSHALL")
         self.store = TimedStore(topology)
         await self.store.start()
-        await self.store.configure(SYSTEM, HALL)
+        await self.store.configure(SYSTEM, definition)
 
     def teardown(self) -> None:
-        self.run(self.store.close())
+        if hasattr(self, "store"):
+            self.run(self.store.close())
         self.loop.close()
 
     def both(self, modelled: Callable[[], Any], real: Callable[[Op], Awaitable[Any]]) -> Any:
@@ -164,8 +161,15 @@ class Day(RuleBasedStateMachine):
             lambda: getattr(self.model, command)(window), lambda op: getattr(self.store, command)(op, "h1", window)
         )
 
-    @initialize(tickets=st.integers(0, 5), opened=st.sampled_from([["w1"], ["w1", "w2"], ["w1", "w2", "w3"]]))
-    def morning(self, tickets: int, opened: list[str]) -> None:
+    @initialize(
+        tickets=st.integers(0, 5),
+        opened=st.sampled_from([["w1"], ["w1", "w2"], ["w1", "w2", "w3"]]),
+        count_holds=st.booleans(),
+    )
+    def morning(self, tickets: int, opened: list[str], count_holds: bool) -> None:
+        definition = hall.parse(HALL | {"overtime": {"count_holds": count_holds}})
+        self.run(self._begin(definition))
+        self.model = HallModel(definition, MORNING)
         for window in opened:
             self.open(window=window, staff="li", chosen=None)
         for n in range(tickets):

@@ -152,6 +152,11 @@ class Tickets(Order):
                         w.rate = None
                     self.log("rating.unrated", ticket)
 
+    def limited(self, ticket: Ticket) -> bool:
+        """Whether the clock of its service's limit runs."""
+        held = ticket.state == State.HELD and bool(ticket.leg.started) and self.hall.overtime.count_holds
+        return ticket.state == State.SERVING or held
+
     def look_at(self, ticket: Ticket) -> None:
         """A ticket's limits."""
         leg, rules = ticket.leg, self.hall.service(ticket.leg.service)
@@ -164,7 +169,7 @@ class Tickets(Order):
             ):
                 leg.wait_warned = True
                 self.log("overtime.warned", ticket)
-        elif ticket.state == State.SERVING and rules.service_limit_s:
+        elif self.limited(ticket) and rules.service_limit_s:
             near = self.spent(ticket) >= int(rules.service_limit_s * 1000 * share)
             if near and not (leg.service_over or leg.service_warned):
                 leg.service_warned = True

@@ -107,6 +107,75 @@ async def test_a_hold_stops_the_clock_of_the_service(timed: TimedStore) -> None:
     assert (finished.service_ms, finished.held_ms, finished.overtime.service) == (10 * MINUTE, 30 * MINUTE, False)
 
 
+async def counting_holds(store: TimedStore) -> str:
+    """The hall whose rule is that holds count; answers a ticket in service there."""
+    await store.configure(SYSTEM, hall.parse(HALL | {"overtime": {"count_holds": True}}))
+    return await serve(store)
+
+
+async def test_where_holds_count_a_service_runs_over_its_limit_while_it_is_held(timed: TimedStore) -> None:
+    ticket = await counting_holds(timed)
+    await timed.pass_ms(5 * MINUTE)
+    await timed.hold(SYSTEM, H, "w1", "papers")
+    await timed.pass_ms(3 * MINUTE)
+    await timed.sweep_all()
+    [warned] = await events(timed, "overtime.warned")
+    assert (warned.kind, warned.due_ms) == ("overtime.warned", MORNING + 10 * MINUTE)
+    await timed.pass_ms(2 * MINUTE)
+    await timed.sweep_all()
+    assert await events(timed, "overtime.service") == [], "at the limit is not over it"
+    await timed.pass_ms(1)
+    await timed.sweep_all()
+    [over] = await events(timed, "overtime.service")
+    assert (over.due_ms, over.window, over.staff, over.service_ms) == (MORNING + 10 * MINUTE, "w1", "li", 5 * MINUTE)
+    [opened] = await events(timed, "review.opened")
+    said = opened.more()
+    assert (said["spent_ms"], said["limit_ms"], opened.service_ms) == (10 * MINUTE + 1, 10 * MINUTE, 5 * MINUTE)
+    await timed.unhold(SYSTEM, H, "w1", ticket)
+    await timed.pass_ms(MINUTE)
+    finished = (await timed.finish(SYSTEM, H, "w1")).value
+    assert (finished.service_ms, finished.held_ms, finished.overtime.service) == (6 * MINUTE, 5 * MINUTE + 1, True)
+    assert len((await timed.reviews(H))[0]) == 1, "once, however long it goes on"
+
+
+async def test_where_holds_count_a_finish_after_one_flags_the_overtime_and_timers_leave_nothing_out(
+    timed: TimedStore,
+) -> None:
+    ticket = await counting_holds(timed)
+    await timed.hold(SYSTEM, H, "w1", "papers")
+    await timed.pass_ms(8 * MINUTE)
+    await timed.unhold(SYSTEM, H, "w1", ticket)
+    window = await timed.window(H, "w1")
+    assert (window.since_ms, window.held_ms, window.limit_ms) == (MORNING, 0, 10 * MINUTE)
+    await timed.pass_ms(2 * MINUTE + 1)
+    assert (await timed.finish(SYSTEM, H, "w1")).value.overtime.service
+
+
+async def test_where_holds_count_one_before_the_service_began_does_not(timed: TimedStore) -> None:
+    await timed.configure(SYSTEM, hall.parse(HALL | {"overtime": {"count_holds": True}}))
+    await timed.open(SYSTEM, H, "w1")
+    await timed.issue(SYSTEM, H, "a")
+    await timed.call(SYSTEM, H, "w1")
+    await timed.hold(SYSTEM, H, "w1", "papers")
+    await timed.pass_ms(30 * MINUTE)
+    await timed.sweep_all()
+    await timed.unhold(SYSTEM, H, "w1", "A001")
+    await timed.pass_ms(10 * MINUTE)
+    assert not (await timed.finish(SYSTEM, H, "w1")).value.overtime.service
+
+
+async def test_a_rating_given_in_time_does_not_take_the_overtime_review_away(timed: TimedStore) -> None:
+    ticket = await serve(timed)
+    await timed.pass_ms(10 * MINUTE + 1)
+    await timed.finish(SYSTEM, H, "w1")
+    [before] = (await timed.reviews(H))[0]
+    (results, *_), _ = await timed.rate(Op("pad-1"), H, "w1", [RatingItem("r1", ticket, 1, 5, 0)])
+    assert results[0].status == "recorded"
+    assert (await timed.reviews(H))[0] == [before], "that the citizen was content is another fact"
+    leg = (await timed.ticket(H, ticket)).legs[0]
+    assert (leg.overtime.service, leg.rating and leg.rating.score) == (True, 5)
+
+
 async def test_a_wait_is_warned_and_flagged_and_reviewed_only_if_the_hall_says_so(timed: TimedStore) -> None:
     await timed.issue(SYSTEM, H, "a")
     await timed.pass_ms(12 * MINUTE)

@@ -10,6 +10,20 @@ local function limit_of(ctx, service)
   return rules and rules.limit or 0
 end
 
+-- What of the time a service was held does not count towards its limit, by the hall's rule.
+local function spared_ms(ctx, t) return ctx.rules.overtime.count_holds and 0 or t[T.held_ms] end
+
+-- How much of its limit a service has used.
+local function used_ms(ctx, t)
+  if not ctx.rules.overtime.count_holds or t[T.started_ms] == 0 then return served_ms(t, ctx.now) end
+  return math.max(0, (t[T.finished_ms] ~= 0 and t[T.finished_ms] or ctx.now) - t[T.started_ms])
+end
+
+-- Whether the clock of a service's limit runs.
+local function is_limited(ctx, t)
+  return t[T.state] == 'serving' or (t[T.state] == 'held' and t[T.started_ms] ~= 0 and ctx.rules.overtime.count_holds)
+end
+
 -- One deadline per ticket: the next instant at which time decides something about it. Sweep asks what that is.
 local function schedule(ctx, t)
   local state, at = t[T.state], nil
@@ -22,11 +36,11 @@ local function schedule(ctx, t)
     end
   elseif state == 'called' and ctx.rules.calls.miss_after > 0 then
     at = t[T.called_ms] + ctx.rules.calls.miss_after
-  elseif state == 'serving' then
+  elseif is_limited(ctx, t) then
     local limit = limit_of(ctx, t[T.service])
     if limit > 0 and not has(t[T.flags], SERVICE_OVER) then
       local warned = has(t[T.flags], SERVICE_WARNED)
-      at = t[T.started_ms] + t[T.held_ms] + (warned and limit + 1 or math.floor(limit * ctx.rules.overtime.warn_at))
+      at = t[T.started_ms] + spared_ms(ctx, t) + (warned and limit + 1 or math.floor(limit * ctx.rules.overtime.warn_at))
     end
   end
   local name = 't ' .. ctx.hall .. ' ' .. t[T.id]
@@ -39,9 +53,10 @@ local function overtime(ctx, t, what, flag, spent, limit, due, reviewed)
   emit_ticket(ctx, 'overtime.' .. what, t, {'limit_ms', limit},
     {'overtime', t[T.state] == 'waiting' and '' or t[T.window], '', t[T.no], t[T.service]}, nil, due)
   if reviewed then
+    local said = {'spent_ms', spent, 'limit_ms', limit}
     open_review(ctx, what == 'service' and 'overtime' or 'wait', {
-      window = t[T.window], service = t[T.service], staff = t[T.staff], leg = t[T.leg], service_ms = spent,
-      more = {'spent_ms', spent, 'limit_ms', limit},
+      window = t[T.window], service = t[T.service], staff = t[T.staff], leg = t[T.leg],
+      service_ms = served_ms(t, ctx.now), more = said, told = said,
     }, t)
   end
 end
@@ -58,9 +73,9 @@ local function settle(ctx, t)
       overtime(ctx, t, 'wait', WAIT_OVER, spent, limit, t[T.queued_ms] + limit, ctx.rules.overtime.wait_review)
     end
   elseif t[T.started_ms] ~= 0 and (state == 'serving' or state == 'held') and not has(t[T.flags], SERVICE_OVER) then
-    local limit, spent = limit_of(ctx, t[T.service]), served_ms(t, ctx.now)
+    local limit, spent = limit_of(ctx, t[T.service]), used_ms(ctx, t)
     if limit > 0 and spent > limit then
-      overtime(ctx, t, 'service', SERVICE_OVER, spent, limit, t[T.started_ms] + t[T.held_ms] + limit, true)
+      overtime(ctx, t, 'service', SERVICE_OVER, spent, limit, t[T.started_ms] + spared_ms(ctx, t) + limit, true)
     end
   end
 end
@@ -73,7 +88,7 @@ local function seat(ctx, w, t)
   w[W.service] = t and t[T.service] or ''
   w[W.since_ms] = t and (t[T.started_ms] ~= 0 and t[T.started_ms] or t[T.called_ms]) or ctx.now
   w[W.limit_ms] = t and limit_of(ctx, t[T.service]) or 0
-  w[W.held_ms] = t and t[T.held_ms] or 0
+  w[W.held_ms] = t and spared_ms(ctx, t) or 0
   save_window(ctx, w)
 end
 

@@ -41,7 +41,8 @@ local function save_review(ctx, r)
   end
 end
 
--- Opens a review of a leg and answers its id. `r`: {window, service, staff, ticket, leg, service_ms, more}; `t`: the
+-- Opens a review of a leg and answers its id. `r`: {window, service, staff, ticket, leg, service_ms, more, told (what
+-- of `more` the event says, too)}; `t`: the
 -- ticket, when it is at hand, whose count of events then goes on. What no citizen said comes from the system.
 function open_review(ctx, source, r, t)
   local number = (tonumber(call('HGET', ctx.state, 'reviews')) or 0) + 1
@@ -56,7 +57,7 @@ function open_review(ctx, source, r, t)
   }
   enter_stage(ctx, review, 'open')
   if t then t[T.events] = t[T.events] + 1 end
-  review_event(ctx, review, 'opened', {}, t and t[T.events], r.service_ms)
+  review_event(ctx, review, 'opened', r.told or {}, t and t[T.events], r.service_ms)
   ctx.actor = actor
   save_review(ctx, review)
   return id

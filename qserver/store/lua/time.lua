@@ -85,12 +85,12 @@ local function ticket_due(ctx, id)
       and ctx.now - t[T.queued_ms] >= math.floor(limit * ctx.rules.overtime.warn_at) then
       warn(ctx, t, 'wait', WAIT_WARNED, t[T.queued_ms] + limit)
     end
-  elseif t[T.state] == 'serving' then
+  elseif is_limited(ctx, t) then
     local limit = limit_of(ctx, t[T.service])
     settle(ctx, t)
     if limit > 0 and not has(t[T.flags], SERVICE_OVER) and not has(t[T.flags], SERVICE_WARNED)
-      and served_ms(t, ctx.now) >= math.floor(limit * ctx.rules.overtime.warn_at) then
-      warn(ctx, t, 'service', SERVICE_WARNED, t[T.started_ms] + t[T.held_ms] + limit)
+      and used_ms(ctx, t) >= math.floor(limit * ctx.rules.overtime.warn_at) then
+      warn(ctx, t, 'service', SERVICE_WARNED, t[T.started_ms] + spared_ms(ctx, t) + limit)
     end
   elseif t[T.state] == 'called' and ctx.rules.calls.miss_after > 0
     and ctx.now >= t[T.called_ms] + ctx.rules.calls.miss_after then
