@@ -41,7 +41,8 @@ export function whyEnded({ reason, by } = {}) {
   return label(`ended_${reason ?? "expired"}`, { by: by ?? "" });
 }
 
-function trouble(error) {
+// Why no password was taken, in words.
+export function trouble(error) {
   const wait = error.body?.retry_after_s ?? 0;
   if (error.code === "unauthorized") return label("login_wrong");
   if (error.code === "rate_limited" && wait > 60) return label("login_locked", { n: Math.ceil(wait / 60) });

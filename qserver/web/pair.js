@@ -4,8 +4,9 @@
 
 import { Api } from "./api.js";
 import { $, el, show } from "./dom.js";
-import { explain, label } from "./i18n.js";
+import { explain, label, say } from "./i18n.js";
 import { focusFirst, isForPeople, loginForm, logOut, whyEnded } from "./login.js";
+import { changePassword } from "./password.js";
 
 const PREFIX = "qserver:token:";
 const AT_A_WINDOW = ["clerk", "window", "pad"];
@@ -135,7 +136,7 @@ function pairingForm(where, done, why) {
   return form;
 }
 
-// Who is logged in, and the way out; nothing on a paired device.
+// Who is logged in, the own password, and the way out; nothing on a paired device.
 export function signedIn(me) {
   if (!me.staff) return "";
   const leave = async () => {
@@ -144,6 +145,8 @@ export function signedIn(me) {
     location.reload();
   };
   return el("span", { class: "row", id: "signed-in" }, `${me.staff} ${me.name ?? ""}`.trim(),
+    el("button", { type: "button", class: "quiet", id: "change-password", title: say("password_change"),
+      onclick: () => changePassword(new Api(me.token, { onDenied: denied })) }, label("password")),
     el("button", { type: "button", class: "quiet", id: "log-out", onclick: leave }, label("log_out")));
 }
 

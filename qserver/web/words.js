@@ -1,9 +1,11 @@
 // Every text of the pages, 中文 and English, by name. {name} is replaced by a value.
 
+import { LOGIN_TEXTS } from "./words-login.js";
 import { REPORT_TEXTS } from "./words-report.js";
 import { REVIEW_TEXTS } from "./words-reviews.js";
 
 export const TEXTS = {
+  ...LOGIN_TEXTS,
   ...REPORT_TEXTS,
   ...REVIEW_TEXTS,
 
@@ -49,24 +51,6 @@ export const TEXTS = {
   pair_used: ["链接已用过，请索取新的", "This link was already used; ask for another"],
   pair_wrong: ["配对码不对或已用过，请索取新的", "This code is wrong or was already used; ask for another"],
   pair_instead: ["没有工号？用配对码", "No staff number? Use a pairing code"],
-  login_title: ["登录", "Log in"],
-  hall_id: ["大厅", "Hall"],
-  password: ["密码", "Password"],
-  log_in: ["登录", "Log in"],
-  log_out: ["退出登录", "Log out"],
-  login_wrong: ["大厅、工号或密码不对", "Hall, staff number or password is wrong"],
-  login_locked: ["尝试次数过多，请 {n} 分钟后再试，或请主管解除锁定", "Too many tries; wait {n} min or ask the supervisor"],
-  login_elsewhere: ["您不能在此窗口登录", "You may not log in at this window"],
-  login_no_hall: ["没有这个大厅", "There is no such hall"],
-  login_other_role: ["此工号不使用本页面", "This page is not for your role"],
-  ended_expired: ["登录已到期，请重新登录", "Your session has run out; log in again"],
-  ended_taken_over: ["本窗口已由工号 {by} 登录接管", "Staff {by} has logged in at this window"],
-  ended_logged_out: ["已退出登录", "Logged out"],
-  ended_disabled: ["此工号已停用，请联系主管", "This staff number was disabled; ask the supervisor"],
-  ended_password: ["密码已更改，请用新密码登录", "The password was changed; log in with the new one"],
-  ended_changed: ["您的角色或窗口已调整，请重新登录", "Your role or windows were changed; log in again"],
-  ended_revoked: ["登录已被管理员终止", "The session was ended by the administrator"],
-  ended_too_many: ["同一工号登录过多，最早的已退出", "Too many sessions; the oldest one has ended"],
   denied_title: ["授权已失效", "No longer authorised"],
   denied_text: ["本设备的授权已被撤销或过期，请重新配对。", "This device's token was revoked or has expired. Pair it again."],
 
