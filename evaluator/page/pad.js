@@ -4,7 +4,7 @@
 import { Api, loadHall, newKey, path, Problem } from "/web/api.js";
 import { keepAwake } from "/web/awake.js";
 import { $, el, paint, show } from "/web/dom.js";
-import { faces, LEVELS, REASONS } from "/web/faces.js";
+import { faces, LEVELS, offered } from "/web/faces.js";
 import { begin, both, label, naming, readingSwitches } from "/web/i18n.js";
 import { denied, session } from "/web/pair.js";
 import { Follow } from "/web/socket.js";
@@ -145,11 +145,8 @@ function mayRate(screen) {
 }
 
 function why(score) {
-  const named = hall?.rating?.reasons?.[String(score)] ?? [];
-  const english = hall?.rating?.reasons_en?.[String(score)] ?? [];
-  const reasons = named.length ? named.map((text, i) => [text, english[i] ?? ""]) : REASONS;
   const form = el("form", {}, el("h2", {}, both(...LEVELS[score])), el("p", {}, label("what_was_wrong")),
-    el("div", { class: "reasons" }, reasons.map(([zh, en]) => el("label", { class: "pick" },
+    el("div", { class: "reasons" }, offered(hall?.rating, score).map(([zh, en]) => el("label", { class: "pick" },
       el("input", { type: "checkbox", name: "reason", value: zh }), both(zh, en)))),
     el("label", { for: "comment" }, label("comment")),
     el("textarea", { id: "comment", name: "comment", rows: 3, maxlength: 1000 }),

@@ -248,7 +248,8 @@ class HolderAnswer(msgspec.Struct, frozen=True):
     """A ticket and its place in the queue. `ahead`: waiting tickets of its service that would be called earlier.
 
     The names are those of the ticket's service, its window or the one it waits for ("" without one) and, in `then`, its
-    further services in their order; `time_zone` is the hall's. The holder has no other way to learn them.
+    further services in their order; `time_zone` is the hall's; `reasons` what may be chosen beside a level, Chinese
+    and English, where the hall names any. The holder has no other way to learn them.
     """
 
     ticket: Ticket
@@ -260,6 +261,7 @@ class HolderAnswer(msgspec.Struct, frozen=True):
     window_name_en: str
     time_zone: str
     then: list[ServiceName]
+    reasons: dict[str, list[tuple[str, str]]]
 
 
 class IssueAnswer(msgspec.Struct, frozen=True):

@@ -164,6 +164,8 @@ EXTRA: dict[str, str] = {
     "rid": "the device's id of the rating (rating.recorded)",
     "aspects": "indicators rated (rating.recorded)",
     "reasons": "reasons chosen (rating.recorded)",
+    "form": "which list of indicators and reasons was in force when the citizen rated: its version and a digest of its "
+    "words (rating.recorded)",
     "comment": "`***` when the citizen said something; the feed does not carry the words (rating.recorded, "
     "review.revisited)",
     "until_ms": "until when the pad may ask (rating.prompted), until when nobody may log in (staff.locked)",

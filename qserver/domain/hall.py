@@ -79,16 +79,28 @@ class Calls(_Strict, frozen=True, kw_only=True):
 
 
 class Rating(_Strict, frozen=True, kw_only=True):
-    """When and how a finished service may be rated 好差评."""
+    """When and how a finished service may be rated 好差评.
+
+    What may be chosen beside a level - `indicators`, and `reasons` by level - is versioned: every rating says from
+    which list its words were chosen (`form`). `version` is the list's name as the central office gives it.
+    """
 
     window_s: Seconds = 1800.0
     late_within: Term = "5wd"
     default_level: Annotated[int, msgspec.Meta(ge=1, le=5)] | None = None
     default_after: Term | None = None
+    version: Annotated[str, msgspec.Meta(max_length=32, pattern=r"^[A-Za-z0-9._-]*$(?!\n)")] = ""
+    indicators: Annotated[list[Name], msgspec.Meta(max_length=10)] = []
+    """Offered where a level names no reasons; empty = 服务效率, 服务水平, 服务态度."""
+    indicators_en: Annotated[list[Name], msgspec.Meta(max_length=10)] = []
     reasons: dict[str, list[Name]] = {}
     """By level, what may be chosen. The words chosen stand on record."""
     reasons_en: dict[str, list[Name]] = {}
     """The same in English, in the same order, shown beside them."""
+
+
+INDICATORS = (("服务效率", "Efficiency"), ("服务水平", "Competence"), ("服务态度", "Attitude"))
+"""The indicators where a hall names none: those of the public outline of GB/T 39735-2020, claiming no conformity."""
 
 
 class Overtime(_Strict, frozen=True, kw_only=True):
@@ -242,6 +254,8 @@ def _mistakes(hall: Hall) -> Any:
         yield f"$.calendar.{field}", what
     if (hall.rating.default_level is None) != (hall.rating.default_after is None):
         yield "$.rating.default_level", "a default level and default_after come together"
+    if hall.rating.indicators_en and len(hall.rating.indicators_en) != len(hall.rating.indicators):
+        yield "$.rating.indicators_en", "needs one text for each of the indicators"
     for level in hall.rating.reasons:
         if level not in {"1", "2", "3", "4", "5"}:
             yield "$.rating.reasons", f"{level!r} is not a level 1..5"
@@ -318,6 +332,28 @@ def scaled(hall: Hall, speed: float) -> Hall:
     )
 
 
+def offered(rating: Rating, level: int) -> list[tuple[str, str]]:
+    """What may be chosen beside a level, in Chinese and English: its reasons, else the indicators."""
+    named, english = rating.reasons.get(str(level), []), rating.reasons_en.get(str(level), [])
+    if not named:
+        named, english = rating.indicators, rating.indicators_en
+        if not named:
+            return list(INDICATORS)
+    return list(zip(named, english or [""] * len(named), strict=True))
+
+
+def named(rating: Rating) -> dict[str, list[tuple[str, str]]]:
+    """What may be chosen beside each level, as far as the hall names it itself."""
+    levels = [level for level in range(1, 6) if rating.indicators or rating.reasons.get(str(level))]
+    return {str(level): offered(rating, level) for level in levels}
+
+
+def form(rating: Rating) -> str:
+    """Names what citizens may choose from: the version, and a digest of the words, so that no two lists are alike."""
+    words = msgspec.json.encode([offered(rating, level) for level in range(1, 6)])
+    return "-".join(filter(None, (rating.version, hashlib.sha256(words).hexdigest()[:8])))
+
+
 def digest(hall: Hall) -> str:
     """Identifies a definition by its content: the ETag, and the function library's cache key."""
     return hashlib.sha256(msgspec.json.encode(hall, order="sorted")).hexdigest()[:16]
@@ -374,6 +410,7 @@ def compiled(hall: Hall, exceptions: dict[str, bool] | None = None) -> dict[str,
             "late": span(hall.rating.late_within),
             "default": hall.rating.default_level or 0,
             "default_after": span(hall.rating.default_after),
+            "form": form(hall.rating),
         },
         "overtime": {
             "warn_at": hall.overtime.warn_at,

@@ -11,8 +11,15 @@ export const LEVELS = {
   1: ["非常不满意", "Very dissatisfied"],
 };
 
-// Offered for levels 1 and 2 when the hall's definition names none: the indicators.
-export const REASONS = [
+// What may be chosen beside a level, [中文, English] each: its reasons by the hall's definition, else the indicators.
+export function offered(rating, score) {
+  const own = rating?.reasons?.[score]?.length;
+  const named = own ? rating.reasons[score] : rating?.indicators ?? [];
+  const english = (own ? rating.reasons_en?.[score] : rating?.indicators_en) ?? [];
+  return named.length ? named.map((text, i) => [text, english[i] ?? ""]) : INDICATORS;
+}
+
+const INDICATORS = [
   ["服务效率", "Efficiency"],
   ["服务水平", "Competence"],
   ["服务态度", "Attitude"],

@@ -4,7 +4,7 @@
 import { Api, newKey } from "./api.js";
 import { $, ask, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, readingSwitches, say } from "./i18n.js";
-import { faces, LEVELS, REASONS } from "./faces.js";
+import { faces, LEVELS, offered } from "./faces.js";
 import { Follow } from "./socket.js";
 import { hm, waitRange } from "./time.js";
 
@@ -17,6 +17,7 @@ let state = null; // {ticket, ahead, wait_estimate_ms}
 let zone = ""; // the hall's; times are shown by its clock, not the phone's
 const services = new Map(); // id -> [中文, English], as far as told
 const windows = new Map(); // id -> [中文, English]
+let reasons = {}; // level -> [[中文, English], ...], where the hall names any
 let asking = 0; // requests under way that may bring a name
 let gone = false; // there is no such ticket: nothing is asked or told any more
 let buzzed = "";
@@ -28,8 +29,10 @@ function take(next) {
 }
 
 // Only the answer to a request brings names; what the socket tells afterwards is shown with them.
-function learn({ ticket, service_name: zh, service_name_en: en, window_name: window, window_name_en, time_zone, then }) {
-  zone = time_zone;
+function learn(answer) {
+  const { ticket, service_name: zh, service_name_en: en, window_name: window, window_name_en, then } = answer;
+  zone = answer.time_zone;
+  reasons = answer.reasons ?? {};
   services.set(ticket.service, [zh, en]);
   for (const one of then) services.set(one.id, [one.name, one.name_en]);
   const at = ticket.window ?? ticket.to_window;
@@ -152,13 +155,13 @@ async function rate(leg, score) {
   const body = { rid, leg: leg.leg, score };
   if (score <= 2) {
     const answer = await ask(label("what_was_wrong"), [
-      ...REASONS.map(([zh, en]) => el("label", { class: "pick" },
+      ...(reasons[score] ?? offered(null, score)).map(([zh, en]) => el("label", { class: "pick" },
         el("input", { type: "checkbox", name: `reason:${zh}` }), both(zh, en))),
       el("label", {}, label("comment"), el("textarea", { name: "comment", rows: 3, maxlength: 500 })),
     ], label("send"), label("no"));
     if (!answer) return;
-    const reasons = Object.keys(answer).filter((name) => name.startsWith("reason:")).map((name) => name.slice(7));
-    if (reasons.length) body.reasons = reasons;
+    const chosen = Object.keys(answer).filter((name) => name.startsWith("reason:")).map((name) => name.slice(7)).slice(0, 10);
+    if (chosen.length) body.reasons = chosen;
     if (answer.comment) body.comment = answer.comment;
   }
   try {

@@ -14,7 +14,7 @@ from tests.api.doors import Client, Doors, Got, serving_at
 from tests.servers import DataServer
 
 STANDING = {"ticket", "ahead", "wait_estimate_ms"}
-NAMES = {"service_name", "service_name_en", "window_name", "window_name_en", "time_zone", "then"}
+NAMES = {"service_name", "service_name_en", "window_name", "window_name_en", "time_zone", "then", "reasons"}
 
 
 @pytest.fixture
@@ -65,6 +65,16 @@ async def test_the_holder_reads_names_and_the_halls_time(doors: Doors) -> None:
     await doors.at("w1", "open")
     await doors.at("w1", "call")
     assert (await mine.look()).ok()["window_name"] == "一号窗口"
+
+
+async def test_the_holder_is_offered_what_the_hall_offers_at_its_pads(doors: Doors) -> None:
+    mine = await holder(doors)
+    assert (await mine.look()).ok()["reasons"] == {}, "the hall names nothing of its own"
+    hall = (await doors.store.hall("h1")).hall
+    rating = structs.replace(hall.rating, reasons={"1": ["太慢"]}, indicators=["态度"], indicators_en=["Attitude"])
+    await doors.store.configure(SYSTEM, structs.replace(hall, rating=rating))
+    reasons = (await mine.look()).ok()["reasons"]
+    assert (reasons["1"], reasons["2"]) == ([["太慢", ""]], [["态度", "Attitude"]])
 
 
 async def test_what_the_hall_has_given_up_has_no_name(doors: Doors) -> None:

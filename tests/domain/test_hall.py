@@ -149,6 +149,10 @@ def test_a_file_of_halls_holds_nothing_else(tmp_path: Path) -> None:
         ({"rating": {"reasons": {"6": ["慢"]}}}, "$.rating.reasons"),
         ({"rating": {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["slow", "rude"]}}}, "$.rating.reasons_en.1"),
         ({"rating": {"reasons_en": {"2": ["slow"]}}}, "$.rating.reasons_en.2"),
+        ({"rating": {"indicators": ["态度"], "indicators_en": ["Attitude", "Skill"]}}, "$.rating.indicators_en"),
+        ({"rating": {"indicators_en": ["Attitude"]}}, "$.rating.indicators_en"),
+        ({"rating": {"indicators": ["态度"] * 11}}, "$.rating.indicators"),
+        ({"rating": {"version": "第一版"}}, "$.rating.version"),
         ({"rating": {"default_level": 6}}, "$.rating.default_level"),
         ({"overtime": {"warn_at": 1}}, "$.overtime.warn_at"),
         ({"calls": {"max_calls": 0}}, "$.calls.max_calls"),
@@ -231,3 +235,23 @@ def test_the_compiled_rules_pack_without_nothing() -> None:
     }
     assert rules["workdays"] == {"2026-10-01": False}
     assert (rules["starts"], rules["service_order"], rules["window_order"]) == (14_400_000, ["tax", "land"], ["w1"])
+
+
+def test_beside_a_level_stand_its_reasons_else_the_indicators() -> None:
+    rating = halls.Rating(reasons={"1": ["慢"]}, reasons_en={"1": ["Slow"]}, indicators=["效率", "态度"])
+    assert halls.offered(rating, 1) == [("慢", "Slow")]
+    assert halls.offered(rating, 2) == [("效率", ""), ("态度", "")]
+    assert [zh for zh, _ in halls.offered(halls.Rating(), 2)] == ["服务效率", "服务水平", "服务态度"]
+    assert halls.named(halls.Rating(reasons={"2": ["慢"]})) == {"2": [("慢", "")]}
+
+
+def test_no_two_lists_have_one_form_and_the_same_list_has_one() -> None:
+    plain = halls.Rating()
+    assert halls.form(plain) == halls.form(halls.Rating(window_s=60, late_within="9wd")), "only the words count"
+    lists: list[dict[str, Any]] = [
+        {}, {"reasons": {"1": ["慢"]}}, {"reasons": {"2": ["慢"]}},
+        {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["Slow"]}}, {"indicators": ["慢"]}, {"version": "2020"}, {"version": "2021"},
+    ]  # fmt: skip
+    forms = [halls.form(halls.Rating(**one)) for one in lists]
+    assert len(set(forms)) == len(forms)
+    assert forms[-2].startswith("2020-") and forms[0] in forms[-2]

@@ -247,3 +247,19 @@ async def test_what_the_hall_names_stands_in_both_languages(screens: Screens, ha
     (review,) = (await hall.ask("GET", f"{H}/reviews?latest=true&limit=1"))["reviews"]
     assert review["history"][0]["reasons"] == ["等候时间长"], "one language stands on record"
     assert screens.complaints() == EMPTY
+
+
+async def test_who_rates_by_the_phone_chooses_from_the_halls_reasons_too(screens: Screens, hall: Hall) -> None:
+    issued = await hall.ask("POST", f"{H}/tickets", {"service": "soc"})
+    await hall.ask("POST", f"{H}/windows/w3/open", {"staff": "1024"})
+    for command in ("call", "start", "finish"):
+        await hall.ask("POST", f"{H}/windows/w3/{command}")
+    phone = await screens.page((390, 844))
+    await phone.goto(issued["url"])
+    await phone.locator(".face[data-score='2']").click()
+    await phone.locator("dialog .pick", has_text="Long wait").click()
+    async with phone.expect_response("**/rating"):
+        await phone.locator("dialog button[type=submit]").click()
+    (review,) = (await hall.ask("GET", f"{H}/reviews?latest=true&limit=1"))["reviews"]
+    assert review["history"][0]["reasons"] == ["等候时间长"]
+    assert screens.complaints() == EMPTY

@@ -53,6 +53,19 @@ local function assign_bands(rules, before)
   rules.bands, rules.free_band = bands, free
 end
 
+-- What citizens may choose from beside a level changes with a definition; a rating kept offline was given under the
+-- list of its own time. Kept are the last ones and since when each was in force, the first one from ever on.
+local FORMS = 20
+local function keep_forms(ctx, rules, before)
+  local forms = before and before.forms or {}
+  local last = forms[#forms]
+  if not last or last[2] ~= rules.rating.form then
+    forms[#forms + 1] = {last and ctx.now or 0, rules.rating.form}
+  end
+  if #forms > FORMS then table.remove(forms, 1) end
+  rules.forms = forms
+end
+
 -- argv: definition as JSON, compiled rules, digest of both, digest that must stand now ('' = any)
 command('configure', function(ctx, argv)
   local now_digest = ctx.rev and string.match(ctx.rev, '^[^@]*')
@@ -64,6 +77,7 @@ command('configure', function(ctx, argv)
     if used then return refuse('in_use', 'what', used) end
   end
   assign_bands(rules, ctx.rules)
+  keep_forms(ctx, rules, ctx.rules)
   local created = not ctx.rev
   ctx.rules, ctx.rev = rules, argv[6] .. '@' .. ctx.now .. '.' .. ctx.s
   local day, day_end = business_day(rules, ctx.now)

@@ -40,7 +40,8 @@ local function schedule(ctx, t)
     local limit = limit_of(ctx, t[T.service])
     if limit > 0 and not has(t[T.flags], SERVICE_OVER) then
       local warned = has(t[T.flags], SERVICE_WARNED)
-      at = t[T.started_ms] + spared_ms(ctx, t) + (warned and limit + 1 or math.floor(limit * ctx.rules.overtime.warn_at))
+      local after = warned and limit + 1 or math.floor(limit * ctx.rules.overtime.warn_at)
+      at = t[T.started_ms] + spared_ms(ctx, t) + after
     end
   end
   local name = 't ' .. ctx.hall .. ' ' .. t[T.id]

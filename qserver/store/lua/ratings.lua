@@ -49,6 +49,15 @@ local function standing(rid, score, rating)
     rating[2], rating[3]}
 end
 
+-- Which list of indicators and reasons was in force at an instant.
+local function form_at(ctx, at)
+  local forms = ctx.rules.forms or {}
+  for i = #forms, 1, -1 do
+    if forms[i][1] <= at or i == 1 then return forms[i][2] end
+  end
+  return ''
+end
+
 -- item: {rid, ticket, leg, score, age_ms, aspects, reasons, comment, number}; device: '' when it did not sign
 local function rate(ctx, window, device, item)
   local rid, number, score, age = item[1], item[3], item[4], item[5]
@@ -73,7 +82,7 @@ local function rate(ctx, window, device, item)
   t[T.events] = t[T.events] + 1
   local extra = {
     'score', score, 'source', source, 'rid', rid, 'rated_ms', at, 'aspects', item[6], 'reasons', item[7],
-    'comment', item[8],
+    'comment', item[8], 'form', form_at(ctx, at),
   }
   local function more(name, value) extra[#extra + 1], extra[#extra + 2] = name, value end
   local signed, signals = item[9] > 0 and device or '', {}

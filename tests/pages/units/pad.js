@@ -1,4 +1,5 @@
 import { ASK_MS, Prompt, THANKS_MS, WHY_MS } from "/evaluator/prompt.js";
+import { offered } from "/web/faces.js";
 import { Spool } from "/evaluator/spool.js";
 import { ok, same } from "./check.js";
 
@@ -21,6 +22,13 @@ class Storage {
 const rating = (rid, at_ms = 1000) => ({ rid, ticket: "20260102-A001", leg: 1, score: 5, reasons: [], comment: "", at_ms });
 
 export const tests = {
+  "beside a level stand its reasons, else the hall's indicators, else the three of the standard"() {
+    const rating = { reasons: { 1: ["慢"], 2: [] }, reasons_en: { 1: ["Slow"] }, indicators: ["态度"], indicators_en: [] };
+    same(offered(rating, 1), [["慢", "Slow"]]);
+    same(offered(rating, 2), [["态度", ""]]);
+    same(offered(null, 2).map(([zh]) => zh), ["服务效率", "服务水平", "服务态度"]);
+    same(offered({ reasons: {}, indicators: [] }, 1), offered(null, 1));
+  },
   "it follows the window until there is something to ask"() {
     const { prompt, at } = pad();
     same(at(0), "waiting");
