@@ -250,7 +250,8 @@ def test_no_two_lists_have_one_form_and_the_same_list_has_one() -> None:
     assert halls.form(plain) == halls.form(halls.Rating(window_s=60, late_within="9wd")), "only the words count"
     lists: list[dict[str, Any]] = [
         {}, {"reasons": {"1": ["慢"]}}, {"reasons": {"2": ["慢"]}},
-        {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["Slow"]}}, {"indicators": ["慢"]}, {"version": "2020"}, {"version": "2021"},
+        {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["Slow"]}},
+        {"indicators": ["慢"]}, {"version": "2020"}, {"version": "2021"},
     ]  # fmt: skip
     forms = [halls.form(halls.Rating(**one)) for one in lists]
     assert len(set(forms)) == len(forms)
