@@ -22,9 +22,9 @@ Signal = Literal[
 ]  # fmt: skip
 """What looks like gaming of the figures and is for people to look at; it changes nothing by itself.
 
-Served far below the mean; the same person again for the same service soon after a finish; cancelled though its service
-had begun; called very often; a finish taken back before the citizen rated; ratings on one pad faster than people can; a
-rating whose signature or counter does not fit the pad that stands there.
+Served far below the mean; the same person again for the same service soon after a finish, or sent back to it by the
+finish; cancelled though its service had begun; called very often; a finish taken back before the citizen rated; ratings
+on one pad faster than people can; a rating whose signature or counter does not fit the pad that stands there.
 """
 
 

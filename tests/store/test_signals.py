@@ -59,6 +59,28 @@ async def test_the_same_person_again_soon_after_a_finish_is_marked(timed: TimedS
     assert list(await marked(timed)) == [again]
 
 
+@pytest.mark.parametrize(
+    ("sent", "odd"),
+    [({"then": "a"}, True), ({"then_window": "w1"}, True), ({"then": "b"}, False), ({"then_window": "w2"}, False)],
+)
+async def test_a_finish_that_sends_the_visit_back_where_it_was_is_marked(
+    timed: TimedStore, sent: dict[str, str], odd: bool
+) -> None:
+    await serve(timed, **sent)
+    ticket = (await timed.day_tickets(H))[0]
+    assert [leg.signals for leg in ticket.legs] == [["reissued"] if odd else [], []]
+    assert await told(timed) == ([("ticket.finished", ["reissued"])] if odd else [])
+
+
+async def test_two_marks_of_one_finish_are_told_together(timed: TimedStore) -> None:
+    for _ in range(10):
+        await visit(timed, 300)
+    ticket = await serve(timed, then="a")
+    leg = (await timed.ticket(H, ticket)).legs[0]
+    assert leg.signals == ["short_service", "reissued"]
+    assert await told(timed) == [("ticket.finished", ["short_service", "reissued"])]
+
+
 async def test_cancelling_what_was_being_served_is_marked(timed: TimedStore) -> None:
     await timed.open(SYSTEM, H, "w1")
     for begin in (True, False):

@@ -48,6 +48,7 @@ local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
   local extra, frame = {'outcome', outcome}, {'finish', w[W.id], 'idle', no, service}
   if case ~= '' then extra[3], extra[4] = 'case', case end
   if short then signal(t, 'short_service', extra) end
+  if is_sent_back(ctx, w, service, sent, bound) then signal(t, 'reissued', extra) end
   if following then
     extra[#extra + 1], extra[#extra + 2] = 'next_service', following
   end

@@ -2,11 +2,15 @@
 -- the event at hand, nothing else: it is for people to look at, it refuses nothing and drops nothing.
 local ENOUGH = 10 -- services finished today before their mean says what is short
 
--- Marks the ticket's present leg and answers the event's further fields with the signal among them.
+-- Marks the ticket's present leg and answers the event's further fields with the signal among them, as the last one.
 local function signal(t, name, extra)
   mark(t, SIGNALS[name])
   extra = extra or {}
-  extra[#extra + 1], extra[#extra + 2] = 'signals', {name}
+  if extra[#extra - 1] == 'signals' then
+    table.insert(extra[#extra], name)
+  else
+    extra[#extra + 1], extra[#extra + 2] = 'signals', {name}
+  end
   return extra
 end
 
@@ -25,6 +29,12 @@ end
 local function is_reissued(ctx, earlier)
   local rules = ctx.rules.integrity
   return rules and earlier and earlier[T.state] == 'finished' and ctx.now - earlier[T.finished_ms] < rules.reissue
+end
+
+-- Whether a finish sends the visit back to where it comes from: one visit that counts as two.
+local function is_sent_back(ctx, w, service, sent, bound)
+  local rules = ctx.rules.integrity
+  return rules and rules.reissue > 0 and sent == service and (bound == '' or bound == w[W.id])
 end
 
 -- Whether a pad's ratings follow one another faster than citizens can: each within `burst_ms` of the one before.
