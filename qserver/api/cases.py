@@ -6,10 +6,17 @@ A case begins with a window's finish (`outcome: accepted` and its number); nothi
 from __future__ import annotations
 
 from . import shown
-from .review_messages import CaseAnswer, Complete
+from .review_messages import CaseAnswer, CasesAnswer, CasesQuery, Complete
 from .routing import Call, H, Reply, Route
 
 _ONE = H + "/cases/{case}"
+
+
+async def list_open(call: Call) -> CasesAnswer:
+    """Cases that have not ended; a clerk's own, or those of a device's window."""
+    query: CasesQuery = call.query
+    found, after = await call.store.open_cases(call.hall, limit=query.limit, after=query.after, **shown.own(call))
+    return CasesAnswer([shown.case(call, one).case for one in found], after)
 
 
 async def look(call: Call) -> CaseAnswer:
@@ -26,6 +33,15 @@ async def complete(call: Call) -> Reply:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        H + "/cases",
+        list_open,
+        query=CasesQuery,
+        answer=CasesAnswer,
+        summary="Promised cases that have not ended 未办结的承诺件",
+        codes=("not_found",),
+    ),
     Route("GET", _ONE, look, answer=CaseAnswer, summary="A promised case 承诺件", codes=("not_found",)),
     Route(
         "POST",

@@ -175,8 +175,8 @@ class HolderRating(Body, frozen=True, kw_only=True):
     comment: Comment = ""
 
 
-_Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="at most so many")]
-_After = Annotated[str, msgspec.Meta(max_length=15, description="`next` of the page before")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="at most so many")]
+After = Annotated[str, msgspec.Meta(max_length=15, description="`next` of the page before")]
 StateFilter = Literal[
     "", "waiting", "called", "serving", "held", "missed", "finished", "cancelled", "expired"
 ]  # fmt: skip
@@ -197,8 +197,8 @@ class TicketsQuery(Body, frozen=True, kw_only=True):
 
     state: StateFilter = ""
     service: _Filter = ""
-    limit: _Limit = 100
-    after: _After = ""
+    limit: Limit = 100
+    after: After = ""
 
 
 class ReviewsQuery(Body, frozen=True, kw_only=True):
@@ -208,8 +208,8 @@ class ReviewsQuery(Body, frozen=True, kw_only=True):
     source: SourceFilter = ""
     pending: Annotated[bool, msgspec.Meta(description="only those whose follow-up has not ended")] = False
     latest: Annotated[bool, msgspec.Meta(description="the newest first")] = False
-    limit: _Limit = 100
-    after: _After = ""
+    limit: Limit = 100
+    after: After = ""
 
 
 class ReportQuery(Body, frozen=True, kw_only=True):

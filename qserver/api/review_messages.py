@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from qserver.domain.ticket import Case
 from qserver.store.answers import Actor
 
-from .messages import Comment, Staff
+from .messages import After, Comment, Limit, Next, Staff
 from .routing import Body
 
 _MANY_LINES = r"^[^\x00-\x08\x0b-\x1f\x7f]*$(?!\n)"
@@ -71,6 +71,20 @@ class Complete(Body, frozen=True, kw_only=True):
     """The business system has finished the case."""
 
     note: Note = ""
+
+
+class CasesQuery(Body, frozen=True, kw_only=True):
+    """Cases that have not ended, in the order they were accepted."""
+
+    limit: Limit = 100
+    after: After = ""
+
+
+class CasesAnswer(msgspec.Struct, frozen=True):
+    """Cases that have not ended."""
+
+    cases: list[Case]
+    next: Next
 
 
 class CaseAnswer(msgspec.Struct, frozen=True):

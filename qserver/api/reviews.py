@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from qserver.domain import privacy
 from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Review
 
@@ -18,21 +17,6 @@ from .review_messages import Assign, Close, Grounds, Rectify, Revisit, Verify
 from .routing import Call, H, Handler, Reply, Route
 
 _ONE = H + "/reviews/{id}"
-
-
-def _own(call: Call) -> dict[str, str]:
-    """Whose reviews are to be seen, by the `staff` who logged in or by a device's `window`; {} for all.
-
-    Refused: forbidden (an own window is needed).
-    """
-    me = call.principal
-    if privacy.SIGHT[me.role].reviews is privacy.Reach.ALL:
-        return {}
-    if me.staff:
-        return {"staff": me.staff}
-    if not me.window:
-        raise Refusal("forbidden", "who is at no window has no reviews of an own one")
-    return {"window": me.window}
 
 
 async def list_reviews(call: Call) -> ReviewsAnswer:
@@ -46,7 +30,7 @@ async def list_reviews(call: Call) -> ReviewsAnswer:
         latest=query.latest,
         limit=query.limit,
         after=query.after,
-        **_own(call),
+        **shown.own(call),
     )
     return ReviewsAnswer([shown.review(call, review) for review in found], after)
 
@@ -54,7 +38,7 @@ async def list_reviews(call: Call) -> ReviewsAnswer:
 async def _readable(call: Call) -> Review:
     """The review, if it is one that the role may see; whose it is, and of which window, never changes."""
     found = await call.store.review(call.hall, call.params["id"])
-    if any(getattr(found, name) != own for name, own in _own(call).items()):
+    if any(getattr(found, name) != own for name, own in shown.own(call).items()):
         raise Refusal("forbidden", "a clerk reads and appeals the reviews of the own work or window only")
     return found
 

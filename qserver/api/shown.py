@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from qserver.domain import privacy
+from qserver.domain.errors import Refusal
 from qserver.domain.reviews import next_steps
 from qserver.domain.ticket import Case, Review, Ticket
 from qserver.store.answers import Actor, Answer
@@ -22,6 +23,21 @@ from .routing import Call, Reply
 def ticket(call: Call, found: Ticket) -> Ticket:
     """The ticket as the caller sees it."""
     return privacy.ticket(found, call.principal.role, call.principal.window, call.principal.staff)
+
+
+def own(call: Call) -> dict[str, str]:
+    """Whose reviews and cases are to be listed, by the `staff` who logged in or by a device's `window`; {} for all.
+
+    Refused: forbidden (an own window is needed).
+    """
+    me = call.principal
+    if privacy.SIGHT[me.role].reviews is privacy.Reach.ALL:
+        return {}
+    if me.staff:
+        return {"staff": me.staff}
+    if not me.window:
+        raise Refusal("forbidden", "who is at no window has nothing of an own one")
+    return {"window": me.window}
 
 
 def review(call: Call, found: Review) -> Review:

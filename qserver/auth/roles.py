@@ -121,6 +121,7 @@ ACCESS: dict[str, Access] = {
     f"GET {_H}/reviews": _by("supervisor assessor clerk"),
     f"GET {_H}/reviews/{{id}}": _by("supervisor assessor clerk"),
     **{f"POST {_H}/reviews/{{id}}/{name}": _by(step.by) for name, step in STEPS.items()},
+    f"GET {_H}/cases": _by("clerk supervisor"),
     f"GET {_H}/cases/{{case}}": _by("clerk supervisor"),
     f"POST {_H}/cases/{{case}}/complete": _by("clerk supervisor"),
     f"GET {_H}/workdays/{{month}}": _by(_EVERY),

@@ -70,7 +70,7 @@ def shared(tag: str) -> tuple[str, ...]:
 def hall_keys(tag: str, hall: str) -> tuple[str, ...]:
     """All keys of a hall's functions, always the same ones in the same order, so every function declares all."""
     base = f"q:{{{tag}}}:h:{hall}"
-    return (*shared(tag), base, *(f"{base}:{name}" for name in "tqoprc"))
+    return (*shared(tag), base, *(f"{base}:{name}" for name in "tqoprca"))
 
 
 @cache

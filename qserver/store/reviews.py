@@ -21,6 +21,7 @@ _review = msgspec.msgpack.Decoder(records.ReviewRecord)
 _case = msgspec.msgpack.Decoder(records.CaseRecord)
 _reviewed = msgspec.msgpack.Decoder(tuple[int, records.ReviewRecord])
 _completed = msgspec.msgpack.Decoder(tuple[int, records.CaseRecord])
+_cases = msgspec.msgpack.Decoder(tuple[int, int, bool])
 _listed = msgspec.msgpack.Decoder(tuple[int, int, bool, int])
 _REVIEW_ID: Final = re.compile(r"r\d{6,15}")
 _CALLS: Final = 20
@@ -110,6 +111,16 @@ class ReviewStore(Gate):
         if packed is None:
             raise Refusal("not_found", what="case")
         return records.case(_case.decode(packed))
+
+    async def open_cases(
+        self, hall: str, *, window: str = "", staff: str = "", limit: int = 100, after: str = ""
+    ) -> tuple[list[public.Case], str | None]:
+        """Cases that have not ended, in the order they were accepted, and where to go on (None at the end). Refused:
+        validation (`after`).
+        """
+        packed, found = await self._read(hall, "list_cases", cursor(after), limit, window, staff)
+        _, last, more = _cases.decode(packed)
+        return [records.case(_case.decode(one)) for one in found], str(last) if more else None
 
     async def complete_case(self, op: Op, hall: str, case: str, *, note: str = "") -> Answer[public.Case]:
         """The business system has finished the case 办结. Refused: not_found, wrong_state."""

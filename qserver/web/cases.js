@@ -1,4 +1,5 @@
-// Promised cases 承诺件 at the clerk's window: one looked up by its number and completed, and those accepted here today.
+// Promised cases 承诺件: one looked up by its number and completed, those that have not ended (the reader's own, for a clerk)
+// with what is due first on top, and at the clerk's window those accepted here today.
 
 import { path } from "./api.js";
 import { $, el, paint, show, toast } from "./dom.js";
@@ -8,6 +9,16 @@ import { answered, Kept } from "./kept.js";
 import { MOST } from "./review-steps.js";
 import { Workdays } from "./workdays.js";
 
+const PAGE = 500;
+const MOST_OPEN = 2000;
+const SHOWN = 100;
+const AGAIN_MS = 30000;
+
+// What is due next comes first, what has no limit last.
+const FAR = Number.MAX_SAFE_INTEGER;
+export const soonest = (a, b) => (a.due_ms ?? FAR) - (b.due_ms ?? FAR) || a.accepted_ms - b.accepted_ms;
+
+// `window`: whose page it is; "" of a page that stands at none.
 export function cases({ api, hall, staff, names, window: own, now }) {
   const workdays = new Workdays(api, hall, names.zone);
   const trouble = $("#case-trouble");
@@ -59,6 +70,7 @@ export function cases({ api, hall, staff, names, window: own, now }) {
       try {
         draw((await kept.send(api, `${path(hall, "cases", one.id)}/complete`, body)).case);
         toast(label("case_completed"), "good");
+        refresh();
         await find(one.id); // brings who it was
       } catch (error) {
         await failed(one.id, error, button);
@@ -78,13 +90,9 @@ export function cases({ api, hall, staff, names, window: own, now }) {
   // Those of today's tickets of which a leg was finished here as an accepted case, wherever the visit went on.
   const here = (leg) => leg.window === own && leg.outcome === "accepted";
   async function today() {
-    const found = [];
+    let found;
     try {
-      for (let after = ""; after !== null;) {
-        const page = await api.get(`${path(hall, "tickets")}?limit=1000&after=${encodeURIComponent(after)}`);
-        found.push(...page.tickets.filter((one) => one.case && one.legs.some(here)));
-        after = page.next;
-      }
+      found = (await all("tickets", "tickets")).filter((one) => one.case && one.legs.some(here));
     } catch (error) {
       toast(explain(error), "bad");
       return;
@@ -94,6 +102,42 @@ export function cases({ api, hall, staff, names, window: own, now }) {
         el("button", { type: "button", class: "quiet", onclick: () => look(one.case) }, label("look"))))
       : [el("li", { class: "quietly" }, label("none"))]));
   }
+
+  // Every page of a list, until there are so many.
+  async function all(what, name, most = Infinity) {
+    const found = [];
+    for (let after = ""; after !== null && found.length < most;) {
+      const page = await api.get(`${path(hall, what)}?limit=${PAGE}&after=${encodeURIComponent(after)}`);
+      found.push(...page[name]);
+      after = page.next;
+    }
+    return found;
+  }
+
+  async function listOpen() {
+    try {
+      const found = (await all("cases", "cases", MOST_OPEN)).sort(soonest);
+      await workdays.load(now(), found.slice(0, SHOWN).map((one) => one.due_ms));
+      drawOpen(found);
+    } catch {
+      // the page's bar says that the connection is lost; it is asked again
+    }
+  }
+
+  function drawOpen(found) {
+    const rows = found.slice(0, SHOWN).map((one) => [one, one.due_ms !== null && workdays.until(now(), one.due_ms)]);
+    paint($("#cases-open"), [rows, found.length], () => (found.length
+      ? [...rows.map(([one]) => el("li", { "data-case": one.id },
+        el("span", {}, el("strong", {}, one.id), " ", both(...names.service(one.service)), " ",
+          own ? "" : el("span", { class: "quietly" }, both(...names.place(one.window))), " ",
+          one.due_ms === null ? el("span", { class: "quietly" }, label("case_no_limit"))
+            : due(one.due_ms, now(), names.zone, workdays)),
+        el("button", { type: "button", class: "quiet", onclick: () => look(one.id) }, label("look")))),
+      found.length > SHOWN ? el("li", {}, label("and_more", { n: found.length - SHOWN })) : ""]
+      : [el("li", { class: "quietly" }, label("none"))]));
+  }
+
+  const refresh = () => $("#cases-open").closest("details").open && listOpen();
 
   function look(number) {
     $("#case-number").value = number;
@@ -105,6 +149,15 @@ export function cases({ api, hall, staff, names, window: own, now }) {
     const number = $("#case-number").value.trim();
     if (number) find(number);
   });
+  $("#cases-open").closest("details").addEventListener("toggle", refresh);
+  setInterval(refresh, AGAIN_MS);
+  refresh();
+  if (!own) return { changed: refresh };
   $("#cases-today").addEventListener("toggle", (event) => event.target.open && today());
-  return { changed: () => $("#cases-today").open && today() };
+  return {
+    changed: () => {
+      refresh();
+      if ($("#cases-today").open) today();
+    },
+  };
 }

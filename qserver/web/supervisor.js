@@ -1,6 +1,7 @@
 // The supervisor's page 值班长: what waits, what the windows do, what needs a look, reviews; notices and pairing codes.
 
 import { Api, loadHall, path } from "./api.js";
+import { cases } from "./cases.js";
 import { $, el, paint, show, toast } from "./dom.js";
 import { begin, both, explain, label, naming, readingSwitches, say } from "./i18n.js";
 import { denied, session, signedIn } from "./pair.js";
@@ -72,6 +73,7 @@ function drawAlerts(list) {
 const reviews = new Reviews($("#review-list"), {
   api, hall: me.hall, staff: me.staff, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
 }, { onPending: draw });
+cases({ api, hall: me.hall, staff: me.staff, names, window: "", now: () => clock.now() });
 new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 
 // ---- what is pressed

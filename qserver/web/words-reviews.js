@@ -115,6 +115,7 @@ export const REVIEW_TEXTS = {
   case_number: ["办件编号", "Case number"],
   case_find: ["查询", "Find"],
   case_complete: ["办件办结", "Complete the case"],
+  case_open: ["未办结", "Not completed yet"],
   case_today: ["今日本窗口受理", "Accepted here today"],
   case_due: ["承诺期限", "Promised by"],
   case_no_limit: ["未设时限", "No limit"],

@@ -194,6 +194,28 @@ async def test_a_case_is_looked_at_and_completed(doors: Doors) -> None:
     assert (late.code, late.body["state"]) == ((409, "wrong_state"), "completed")
 
 
+async def test_open_cases_are_listed_all_of_them_or_the_clerks_own(doors: Doors) -> None:
+    await accepted(doors, "C-1")
+    await doors.at("w2", "open", {"staff": "zhao"})
+    await doors.issue("a")
+    for command in ("call", "start"):
+        await doors.at("w2", command)
+    await doors.at("w2", "finish", {"outcome": "accepted", "case": "C-2"})
+
+    async def listed(client: Client, query: str = "") -> list[str]:
+        return [case["id"] for case in (await client.get(f"cases?{query}")).ok()["cases"]]
+
+    assert await listed(doors.supervisor) == await listed(doors.admin) == ["C-1", "C-2"]
+    assert (await listed(doors.clerk["w1"]), await listed(doors.clerk["w2"])) == (["C-1"], ["C-2"])
+    first = (await doors.supervisor.get("cases?limit=1")).ok()
+    assert [case["id"] for case in first["cases"]] == ["C-1"]
+    assert await listed(doors.supervisor, f"limit=1&after={first['next']}") == ["C-2"]
+    (await doors.supervisor.post("cases/C-1/complete", {"note": "电话 13800001234"})).ok()
+    assert await listed(doors.supervisor) == ["C-2"]
+    assert (await doors.supervisor.get("cases?after=x")).code == (400, "validation")
+    assert (await doors.guide.get("cases")).code == (403, "forbidden")
+
+
 async def test_a_promise_that_is_broken_is_reviewed_under_its_window(doors: Doors) -> None:
     services = [HALL["services"][0] | {"case_limit": "6h"}, *HALL["services"][1:]]
     put = await doors.admin.ask("PUT", "/api/v1/halls/h1", msgspec.json.encode(HALL | {"services": services}))

@@ -67,6 +67,7 @@ MAY: dict[str, str] = {
     f"POST {HALL}/reviews/none/appeal": "supervisor assessor clerk",
     f"POST {HALL}/reviews/none/uphold": "assessor",
     f"POST {HALL}/reviews/none/exclude": "assessor",
+    f"GET {HALL}/cases": "clerk supervisor",
     f"GET {HALL}/cases/c1": "clerk supervisor",
     f"POST {HALL}/cases/c1/complete": "clerk supervisor",
     f"GET {HALL}/workdays/2026-11": EVERY,

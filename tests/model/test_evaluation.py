@@ -256,6 +256,8 @@ class Days(RuleBasedStateMachine):
             assert found == (pending[::-1] if latest else pending)
         for name, case in self.model.cases.items():
             assert self.run(self.store.case("h1", name)) == case.shown()
+        promised = {name for name, case in self.model.cases.items() if case.state == "accepted"}
+        assert {one.id for one in self.run(self.store.open_cases("h1"))[0]} == promised
 
     @invariant()
     def same_record(self) -> None:

@@ -330,6 +330,33 @@ async def test_a_promised_case_is_accepted_found_and_completed(screens: Screens,
     assert screens.complaints(network=True) == EMPTY
 
 
+async def test_open_cases_stand_on_the_supervisors_page_until_they_are_completed(screens: Screens, hall: Hall) -> None:
+    supervisor = await screens.open("supervisor", "supervisor", size=(1600, 1000))
+    await expect(supervisor.locator("#cases-open")).to_be_visible()
+    await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})
+    for case in ("BJ-1", "<i>BJ-2</i>"):
+        await hall.issue("reg")
+        for command in ("call", "start"):
+            await hall.ask("POST", f"{H}/windows/w1/{command}")
+        await hall.ask("POST", f"{H}/windows/w1/finish", {"outcome": "accepted", "case": case})
+    await supervisor.reload()
+    rows = supervisor.locator("#cases-open li")
+    await expect(rows.filter(has_text="BJ-1")).to_contain_text("未设时限")
+    await expect(rows.filter(has_text="BJ-2")).to_contain_text("<i>BJ-2</i>")
+    clerk = await screens.open("clerk", "clerk", "w1", size=(1366, 768))
+    await clerk.locator("details", has=clerk.locator("#cases-open")).locator("summary").click()
+    await expect(clerk.locator("#cases-open li")).to_have_count(2)
+    other = await screens.open("clerk", "clerk", "w2", size=(1366, 768))
+    await other.locator("details", has=other.locator("#cases-open")).locator("summary").click()
+    await expect(other.locator("#cases-open")).to_contain_text("暂无")
+    await rows.filter(has_text="BJ-1").locator("button").click()
+    await supervisor.locator("#case-complete").click()
+    await expect(supervisor.locator("#case-state")).to_contain_text("已办结")
+    await expect(rows.filter(has_text="BJ-1")).to_have_count(0)
+    await hall.ask("POST", f"{H}/cases/%3Ci%3EBJ-2%3C%2Fi%3E/complete")
+    assert screens.complaints() == EMPTY
+
+
 async def test_a_case_that_somebody_else_completed_is_shown_as_it_is(screens: Screens, hall: Hall) -> None:
     await hall.issue("reg")
     await hall.ask("POST", f"{H}/windows/w1/open", {"staff": "1024"})

@@ -221,3 +221,43 @@ async def test_a_completion_repeated_under_its_key_happens_once(promising: Timed
     first, again = [await promising.complete_case(op, H, "C-1") for _ in range(2)]
     assert (again.value, first.replayed, again.replayed) == (first.value, False, True)
     assert await refusal(promising.complete_case(ANNE, H, "C-1")) == ("wrong_state", {"state": "completed"})
+
+
+async def open_cases(store: TimedStore, **which: Any) -> list[str]:
+    """All pages of the list, two a page."""
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page, after = await store.open_cases(H, limit=2, after=after, **which)
+        found += [case.id for case in page]
+    return found
+
+
+async def test_cases_that_have_not_ended_are_listed_in_the_order_they_were_accepted(promising: TimedStore) -> None:
+    assert await open_cases(promising) == []
+    for name in ("C-3", "C-1", "C-2", "C-5", "C-4"):
+        await accept(promising, name, "c")
+    assert await open_cases(promising) == ["C-3", "C-1", "C-2", "C-5", "C-4"]
+    await promising.complete_case(SYSTEM, H, "C-1")
+    assert await open_cases(promising) == ["C-3", "C-2", "C-5", "C-4"]
+    await promising.undo(SYSTEM, H, "w1")
+    assert await open_cases(promising) == ["C-3", "C-2", "C-5"]
+    await promising.finish(SYSTEM, H, "w1", outcome="accepted", case="C-1x")
+    await accept(promising, "C-4", "c")
+    assert await open_cases(promising) == ["C-3", "C-2", "C-5", "C-1x", "C-4"]
+    assert await open_cases(promising, staff="li") == await open_cases(promising, window="w1")
+    assert await open_cases(promising, window="w2") == []
+
+
+async def test_a_case_over_its_limit_stays_open_until_it_is_completed(promising: TimedStore) -> None:
+    await accept(promising, "C-1")
+    await promising.pass_ms(DAY)
+    await promising.sweep_all()
+    (case,), _ = await promising.open_cases(H)
+    assert (case.id, case.overtime) == ("C-1", True)
+    await promising.complete_case(SYSTEM, H, "C-1")
+    assert await open_cases(promising) == []
+
+
+async def test_a_place_in_the_list_that_was_none_is_refused(promising: TimedStore) -> None:
+    assert (await refusal(promising.open_cases(H, after="x")))[0] == "validation"

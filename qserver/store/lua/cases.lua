@@ -1,6 +1,7 @@
 -- Promised cases 承诺件: a finish with the outcome `accepted` and the business system's number begins one, the business
 -- system completes it, and what runs over the service's case limit is flagged and reviewed, once, like any overtime.
--- Cases stand in the reviews' hash, as `c:NUMBER`: both are what remains of a visit when its ticket has left.
+-- Cases stand in the reviews' hash, as `c:NUMBER`: both are what remains of a visit when its ticket has left. Those that
+-- have not ended stand in a sorted set besides, by the event that accepted them, so that a list need not look at all.
 
 local function load_case(ctx, id)
   local packed = call('HGET', ctx.keys[REVIEWS], 'c:' .. id)
@@ -10,6 +11,11 @@ end
 -- Keeps the case, with its one deadline: the warning, then the instant after its limit.
 local function save_case(ctx, c)
   call('HSET', ctx.keys[REVIEWS], 'c:' .. c[P.id], pack(c))
+  if c[P.state] == 'accepted' then
+    call('ZADD', ctx.keys[CASES], 'NX', ctx.s, c[P.id])
+  else
+    call('ZREM', ctx.keys[CASES], c[P.id])
+  end
   local name = 'c ' .. ctx.hall .. ' ' .. c[P.id]
   if c[P.state] == 'accepted' and c[P.due_ms] ~= 0 and not c[P.overtime] then
     call('ZADD', ctx.keys[DUE], c[P.warn_ms] ~= 0 and c[P.warn_ms] or c[P.due_ms] + 1, name)

@@ -9,7 +9,7 @@
 -- Calls into Redis and packing are most of a function's cost: what a command surely reads from the hall's hash is
 -- read with its head in one HMGET (`wants`), and records are packed once, for the stream, the hash and the answer.
 local PART, STREAM, DUE, OPS, HALLS = 1, 2, 3, 4, 6
-local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS = 7, 8, 9, 10, 11, 12, 13
+local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS, CASES = 7, 8, 9, 10, 11, 12, 13, 14
 local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
 local STEP_MS = 5000 -- a clock going back by up to this much is clamped
 

@@ -160,6 +160,27 @@ reading('list_reviews', function(ctx, argv)
   return answer()
 end)
 
+-- argv: after (number of the event that accepted, 0 = from the beginning), limit, window, staff. Cases that have not ended,
+-- in the order they were accepted; looks at 1000 per call. The answer is {1, last looked at, more?} and the records.
+reading('list_cases', function(ctx, argv)
+  local after, limit, window, staff, found = tonumber(argv[1]), tonumber(argv[2]), argv[3], argv[4], {}
+  for _ = 1, 5 do
+    local open = call('ZRANGEBYSCORE', ctx.keys[CASES], '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, 200)
+    if #open == 0 then return {1, after, false}, found end
+    local names = {}
+    for i = 1, #open, 2 do names[#names + 1] = 'c:' .. open[i] end
+    for i, packed in ipairs(call('HMGET', ctx.keys[REVIEWS], unpack(names))) do
+      local c = packed and unpack_(packed)
+      after = tonumber(open[2 * i])
+      if c and (window == '' or c[P.window] == window) and (staff == '' or c[P.staff] == staff) then
+        found[#found + 1] = packed
+      end
+      if #found == limit then return {1, after, true}, found end
+    end
+  end
+  return {1, after, true}, found
+end)
+
 -- keys: the deadlines of some partitions; argv: limit of each. Members of the deadlines that are due, the instant of the
 -- next one (0 = none), now.
 redis.register_function{
