@@ -1,7 +1,8 @@
 """Evaluation in plain Python: what the functions must do with ratings, reviews, appeals and cases, said a second time.
 
-Visits are simple here (issued, called and begun in one instant, then served for a while); all that follows from
-their end is whole. It takes its tables and its calendar from the domain and nothing from the store.
+Visits are simple here (issued, called and begun in one instant, then served for a while, some sent on to another
+window); all that follows from their end is whole. It takes its tables and its calendar from the domain and nothing from
+the store.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Pad:
 
 @dataclass
 class Visit:
-    """One ticket with one leg."""
+    """One leg of a ticket."""
 
     ticket: str
     service: str
@@ -41,8 +42,9 @@ class Visit:
     rating: tuple[int, str, int, str] | None = None
     case: str = ""
     accepted: bool = False
-    followed: bool = False  # something happened since its finish
+    followed: bool = False  # something happened to the ticket since its finish
     iseq: int = 0
+    leg: int = 1
 
     @property
     def staff(self) -> str:
@@ -74,7 +76,8 @@ class Review:
         may_appeal = self.stage not in ("appealed", "excluded") and not self.upheld
         return public.Review(
             id=self.id, state=self.stage.split(":")[0], source=self.source, window=self.visit.window,
-            service=self.visit.service, staff=self.visit.staff, ticket=self.visit.ticket, leg=1, opened_ms=self.opened,
+            service=self.visit.service, staff=self.visit.staff, ticket=self.visit.ticket, leg=self.visit.leg,
+            opened_ms=self.opened,
             due_ms=self.due or None, late=self.late, history=self.history, term=reviews.TERMS[self.stage] or None,
             result=self.stage.partition(":")[2] or None, assignee=self.assignee,
             appeal_until_ms=self.appeal_until if may_appeal else None,
@@ -100,7 +103,7 @@ class Case:
         """The public form."""
         return public.Case(
             id=self.id, state=self.state, service=self.visit.service, window=self.visit.window, staff=self.visit.staff,
-            ticket=self.visit.ticket, leg=1, accepted_ms=self.accepted, due_ms=self.due or None,
+            ticket=self.visit.ticket, leg=self.visit.leg, accepted_ms=self.accepted, due_ms=self.due or None,
             completed_ms=self.completed or None, overtime=self.over, review=self.review, history=self.history,
         )  # fmt: skip
 
@@ -115,10 +118,11 @@ class Evaluation:
     reviews: list[Review] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     kinds: list[str] = field(default_factory=list)
-    defaults: dict[str, tuple[Visit, int]] = field(default_factory=dict)
+    defaults: dict[tuple[str, int], tuple[Visit, int]] = field(default_factory=dict)
     forget: dict[int, int] = field(default_factory=dict)  # first sequence number that stays -> when
     gone: int = 0
     day_end: int = 0
+    issued: int = 0
     pads: dict[str, dict[str, Pad]] = field(default_factory=dict)  # window -> device -> pad, the latest last
     doubts: list[str | None] = field(default_factory=list)  # of the ratings from pads, in order
 
@@ -137,6 +141,19 @@ class Evaluation:
         self.kinds.append(kind)
 
     # Visits
+
+    def begin(self, ticket: str, service: str, window: str, leg: int = 1) -> Visit:
+        """A service has begun; what it follows can no longer be taken back."""
+        self.issued += leg == 1
+        visit = Visit(ticket, service, window, self.now, iseq=self.issued, leg=leg)
+        self.visits.append(visit)
+        self.follow(visit)
+        return visit
+
+    def follow(self, visit: Visit) -> None:
+        """Something happens to a ticket."""
+        for one in self.visits:
+            one.followed = one.followed or one.ticket == visit.ticket
 
     def finish(self, visit: Visit, outcome: str, case: str, actor: str) -> None:
         """The service ends."""
@@ -193,7 +210,8 @@ class Evaluation:
         in_time = at <= visit.finished + halls.ms(self.hall.rating.window_s)
         if (window and not in_time) or self.now > self.after(visit.finished, self.hall.rating.late_within):
             return "rejected", "wrong_state"
-        visit.rating, visit.followed = (score, "active" if window else "active_late", at, rid), True
+        visit.rating = (score, "active" if window else "active_late", at, rid)
+        self.follow(visit)
         if window:
             self.doubts.append(self.doubt(window, device, number))
         self.kinds.append("rating.recorded")
@@ -328,7 +346,7 @@ class Evaluation:
                 self.after(self.now, rating.late_within),
                 self.after(self.now, rating.default_after) if rating.default_level else 0,
             )
-            self.forget.setdefault(len(self.visits) + 1, until + 2)
+            self.forget.setdefault(self.issued + 1, until + 2)
         for case in sorted(self.cases.values(), key=lambda case: (case.warn or case.due + 1, case.id)):
             if not self.settle_case(case) and case.state == "accepted" and case.warn and self.now >= case.warn:
                 case.warn = 0
@@ -336,14 +354,18 @@ class Evaluation:
         for visit in self.visits:
             over = visit.finished and self.now >= visit.finished + halls.ms(rating.window_s)
             if over and not visit.rating and not visit.silent and visit.iseq >= self.gone:
-                visit.silent = visit.followed = True
+                visit.silent = True
+                self.follow(visit)
                 self.kinds.append("rating.unrated")
                 if rating.default_level:
                     late = self.after(visit.finished, rating.late_within)
-                    self.defaults[visit.ticket] = visit, max(late, self.after(visit.finished, rating.default_after)) + 1
-        for ticket, (visit, at) in list(self.defaults.items()):
+                    self.defaults[visit.ticket, visit.leg] = (
+                        visit,
+                        max(late, self.after(visit.finished, rating.default_after)) + 1,
+                    )
+        for key, (visit, at) in list(self.defaults.items()):
             if self.now >= at:
-                del self.defaults[ticket]
+                del self.defaults[key]
                 if not visit.rating and rating.default_level:
                     visit.rating = (rating.default_level, "default", self.now, "")
                     self.kinds.append("rating.recorded")

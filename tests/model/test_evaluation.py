@@ -119,9 +119,8 @@ class Days(RuleBasedStateMachine):
             await s.pass_ms(seconds * 1000)
             return issued.id
 
-        visit = Visit(self.run(serve()), service, window, self.model.now, iseq=len(self.model.visits) + 1)
+        visit = self.model.begin(self.run(serve()), service, window)
         self.model.now += seconds * 1000
-        self.model.visits.append(visit)
         self.last[window] = visit
         if not self.finish(visit, "accepted" if case else "done", case):
             assert self.finish(visit, "done", case)
@@ -129,11 +128,55 @@ class Days(RuleBasedStateMachine):
         if score:
             self.rate(n=len(self.model.visits) - 1, window=window, score=score, age=0, rid="x")
 
-    def finish(self, visit: Visit, outcome: str, case: str) -> bool:
+    def finish(self, visit: Visit, outcome: str, case: str, then: str = "", to: str = "") -> bool:
         return self.both(
             lambda: self.model.finish(visit, outcome, case, "t"),
-            lambda op: self.store.finish(op, "h1", visit.window, outcome=outcome, case=case),
+            lambda op: self.store.finish(
+                op, "h1", visit.window, outcome=outcome, case=case, then=then, then_window=to
+            ),
         ) is not None  # fmt: skip
+
+    @rule(
+        window=windows, to=windows, service=st.sampled_from("abc"), seconds=st.sampled_from([60, 600, 601]),
+        cases=st.tuples(st.one_of(st.just(""), cases), st.one_of(st.just(""), cases)), mistaken=st.booleans(),
+    )  # fmt: skip
+    def sent_on(self, window: str, to: str, service: str, seconds: int, cases: tuple[str, str], mistaken: bool) -> None:
+        """Somebody is served, maybe as a case, and sent on to a window; a first try of that may be taken back."""
+        if self.model.now + 3 * seconds * 1000 >= self.model.day_end:
+            self.time_passes(ms=self.model.day_end - self.model.now)
+
+        async def serve(window: str, ticket: str = "") -> str:
+            s = self.store
+            if (await s.window("h1", window)).state == "closed":
+                await s.open(SYSTEM, "h1", window, staff=f"staff-{window}")
+            if not ticket:
+                ticket = (await s.issue(SYSTEM, "h1", "a")).value.ticket.id
+            called = (await s.call(SYSTEM, "h1", window, ticket="" if ticket == begun else ticket)).value.ticket
+            assert called and called.id == ticket, "whom the window calls by itself: it was sent there"
+            await s.begin_service(SYSTEM, "h1", window)
+            await s.pass_ms(seconds * 1000)
+            return ticket
+
+        def ended(visit: Visit, case: str, then: str = "", to: str = "") -> None:
+            if not self.finish(visit, "accepted" if case else "done", case, then, to):
+                assert self.finish(visit, "done", "", then, to)
+
+        begun = ""
+        begun = self.run(serve(window))
+        visit = self.model.begin(begun, "a", window)
+        self.model.now += seconds * 1000
+        self.last[window] = visit
+        if mistaken:
+            ended(visit, "", "b", to)
+            self.both(lambda: self.model.undo(visit, "t"), lambda op: self.store.undo(op, "h1", window))
+            assert not visit.finished
+        ended(visit, cases[0], service, to)
+        self.run(serve(to, begun))
+        visit = self.model.begin(begun, service, to, leg=2)
+        self.model.now += seconds * 1000
+        self.last[to] = visit
+        ended(visit, cases[1])
+        self.time_passes(ms=0)
 
     @rule(window=windows, wait=st.sampled_from([0, 5000, 15_001]))
     def undo(self, window: str, wait: int) -> None:
@@ -154,7 +197,7 @@ class Days(RuleBasedStateMachine):
         """The pad or the ticket's link sends a rating, a late or doubled one among them, signed or not."""
         visit = self.model.visits[n % len(self.model.visits)]
         device, number = (device, number) if window and device else ("", 0)
-        item = RatingItem(rid, visit.ticket, 1, score, age, number=number)
+        item = RatingItem(rid, visit.ticket, visit.leg, score, age, number=number)
         got = self.both(
             lambda: self.model.rate(visit, window, rid, score, age, "t", device, number),
             lambda op: self.store.rate(op, "h1", window, [item], device=device),
@@ -174,7 +217,7 @@ class Days(RuleBasedStateMachine):
     def show(self, n: int, window: str, age: int) -> None:
         """The pad says that it asked."""
         visit = self.model.visits[n % len(self.model.visits)]
-        said = ShownItem(visit.ticket, 1, age, True)
+        said = ShownItem(visit.ticket, visit.leg, age, True)
         got = self.both(
             lambda: self.model.show(visit, window, age),
             lambda op: self.store.rate(op, "h1", window, [], device="d1", shown=[said]),
@@ -283,7 +326,7 @@ class Days(RuleBasedStateMachine):
     def same_ratings(self) -> None:
         for visit in self.model.visits:
             if visit.iseq >= self.model.gone:
-                rating = self.run(self.store.ticket("h1", visit.ticket)).rating
+                rating = self.run(self.store.ticket("h1", visit.ticket)).legs[visit.leg - 1].rating
                 assert (rating and (rating.score, rating.source, rating.at_ms)) == (visit.rating and visit.rating[:3])
             else:
                 with pytest.raises(Refusal):
