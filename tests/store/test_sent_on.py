@@ -180,6 +180,18 @@ async def test_undo_takes_the_leg_back_as_if_it_had_never_been(divided: TimedSto
     assert len((await divided.reviews(H))[0]) == 1, "what ran over its limit stays flagged, once"
 
 
+async def test_taking_a_leg_back_leaves_the_case_of_the_leg_before_alone(divided: TimedStore) -> None:
+    await begin(divided)
+    await divided.finish(SYSTEM, H, "w1", outcome="accepted", case="C-1", then="back", then_window="w4")
+    assert (await serve_next(divided, "w4")).state == "finished", "in the very same instant"
+    undone = (await divided.undo(SYSTEM, H, "w4")).value
+    assert (undone.leg, undone.state, undone.case) == (2, "serving", "C-1")
+    assert (await divided.case(H, "C-1")).state == "accepted"
+    await divided.finish(SYSTEM, H, "w4", outcome="accepted", case="C-2")
+    assert (await divided.undo(SYSTEM, H, "w4")).value.case == "C-1"
+    assert [(await divided.case(H, case)).state for case in ("C-1", "C-2")] == ["accepted", "withdrawn"]
+
+
 async def test_undo_is_too_late_once_the_visit_was_called_where_it_was_sent(divided: TimedStore) -> None:
     await begin(divided)
     await divided.finish(SYSTEM, H, "w1", then="back")
