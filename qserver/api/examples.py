@@ -286,6 +286,17 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "steps": ["assign", "verify", "appeal"],
         "actors": {"5f0c2a9be1d4": {"role": "pad", "name": "", "person": False}},
     },
+    f"GET {H}/pads": {
+        "pads": [
+            {
+                "window": "w1",
+                "device": "5f0c2a9be1d4a3b2",
+                "known": [{"device": "5f0c2a9be1d4a3b2", "number": 1024}],
+                "doubts": 1,
+                "doubt": {"why": "unsigned", "at_ms": 1795312000000, "device": None, "number": 0},
+            }
+        ]
+    },
     f"GET {H}/cases": {"cases": [CASE], "next": None},
     f"GET {H}/cases/{{case}}": {"case": CASE},
     f"GET {H}/workdays/{{month}}": {"month": "2026-10", "workdays": ["2026-10-08", "2026-10-09", "2026-10-10"]},

@@ -19,27 +19,24 @@ from qserver.wire.messages import BoardView, StatsView
 from .routing import Body
 
 
-def _text(longest: int, description: str, shortest: int = 1, pattern: str | None = None) -> Any:
+def text(longest: int, description: str, shortest: int = 1, pattern: str | None = None) -> Any:
+    """The bounds of a text, for an annotation."""
     return msgspec.Meta(min_length=shortest, max_length=longest, description=description, pattern=pattern)
 
 
-_LINE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+LINE = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 """One line: no control characters. The look-ahead is for engines whose `$` also stands before a last newline."""
 
-Reason = Annotated[str, _text(200, "why, in words; it stands on record", pattern=_LINE)]
-Name = Annotated[str, _text(32, "a ticket by its number (today's) or its id")]
-Staff = Annotated[str, _text(64, "staff id of whoever works at the window", pattern=_LINE)]
+Reason = Annotated[str, text(200, "why, in words; it stands on record", pattern=LINE)]
+Name = Annotated[str, text(32, "a ticket by its number (today's) or its id")]
+Staff = Annotated[str, text(64, "staff id of whoever works at the window", pattern=LINE)]
 Channel = Literal["guide", "kiosk", "phone", "web", "counter", "appointment"]
 """Where a ticket was taken."""
-Said = Annotated[str, _text(300, "words chosen from the hall's list")]
-Comment = Annotated[str, _text(1000, "the citizen's own words", shortest=0)]
-Number = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""A whole number that every JSON reader keeps exactly."""
-Device = Annotated[str, _text(64, "the random id that the pad drew for itself", 8, r"^[A-Za-z0-9_-]+$(?!\n)")]
-Signature = Annotated[str, _text(64, "HMAC-SHA256, hexadecimal", 64, r"^[0-9a-f]+$(?!\n)")]
+Said = Annotated[str, text(300, "words chosen from the hall's list")]
+Comment = Annotated[str, text(1000, "the citizen's own words", shortest=0)]
 Outcome = Annotated[
     str,
-    _text(
+    text(
         32,
         "how the service ended; what only the system says is not among it",
         pattern=r"^(?!(transferred|missed|cancelled|expired)$)[a-z0-9][a-z0-9_-]*$(?!\n)",
@@ -58,8 +55,8 @@ class Issue(Body, frozen=True, kw_only=True):
     """Left out: the token's own, `kiosk` or `guide`."""
     window: Id | None = None
     """Waits for this window only."""
-    person: Annotated[str, _text(128, "opaque id of the person, kept only hashed")] | None = None
-    phone: Annotated[str, _text(20, "telephone number", 5, r"^\+?[0-9][0-9 -]{3,17}[0-9]$(?!\n)")] | None = None
+    person: Annotated[str, text(128, "opaque id of the person, kept only hashed")] | None = None
+    phone: Annotated[str, text(20, "telephone number", 5, r"^\+?[0-9][0-9 -]{3,17}[0-9]$(?!\n)")] | None = None
 
 
 class Reprioritise(Body, frozen=True, kw_only=True):
@@ -98,7 +95,7 @@ class Finish(Body, frozen=True, kw_only=True):
     """
 
     outcome: Outcome = "done"
-    case: Annotated[str, _text(64, "number of the case in the business system", pattern=_LINE)] | None = None
+    case: Annotated[str, text(64, "number of the case in the business system", pattern=LINE)] | None = None
     then: Id | None = None
     then_window: Id | None = None
 
@@ -117,58 +114,11 @@ class Transfer(Body, frozen=True, kw_only=True):
     position: Literal["arrival", "first", "last"] = "arrival"
 
 
-class Rated(Body, frozen=True, kw_only=True):
-    """One rating a pad sends. `age_ms`: how long ago it was given, by the pad's own stopwatch.
-
-    Whatever is wrong with one is its own failure alone, so that one broken rating does not block the others.
-    `n` and `sig` stand together, or neither does: the pad's own count of its ratings, from 1, and the signature of the
-    whole item (docs/evaluation.md), which makes a copied pad visible.
-    """
-
-    rid: Annotated[str, _text(64, "the pad's own id of the rating", pattern=_LINE)]
-    ticket: Name
-    leg: Number
-    score: Number
-    """5 very satisfied .. 1 very dissatisfied."""
-    age_ms: Number
-    aspects: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
-    reasons: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
-    comment: Comment = ""
-    n: Number | None = None
-    sig: Signature | None = None
-
-
-class Shown(Body, frozen=True, kw_only=True):
-    """A prompt that the pad showed, `age_ms` ago by its own stopwatch; `sig` as of a rating."""
-
-    ticket: Name
-    leg: Number
-    age_ms: Number
-    sig: Signature | None = None
-
-
-class Ratings(Body, frozen=True, kw_only=True):
-    """Ratings of a pad, those it had to keep for later among them, and prompts that it showed."""
-
-    items: Annotated[list[Rated], msgspec.Meta(max_length=50)]
-    device: Device | None = None
-    """Who signed; needed where anything is signed."""
-    shown: Annotated[list[Shown], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
-
-
-class Batch(Body, frozen=True, kw_only=True):
-    """`Ratings` before its parts are judged, each alone."""
-
-    items: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=50)]
-    device: msgspec.Raw = msgspec.Raw(b"null")
-    shown: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=50)] = msgspec.field(default_factory=list)
-
-
 class HolderRating(Body, frozen=True, kw_only=True):
     """The holder's rating by the ticket's link. `leg` left out: the one finished last."""
 
     score: Annotated[int, msgspec.Meta(ge=1, le=5)]
-    rid: Annotated[str, _text(64, "the sender's own id of the rating", pattern=_LINE)] | None = None
+    rid: Annotated[str, text(64, "the sender's own id of the rating", pattern=LINE)] | None = None
     leg: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     aspects: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
     reasons: Annotated[list[Said], msgspec.Meta(max_length=10)] = msgspec.field(default_factory=list)
@@ -311,37 +261,6 @@ class CalledAnswer(msgspec.Struct, frozen=True):
 
     ticket: Ticket | None
     finished: Ticket | None
-
-
-class Against(msgspec.Struct, frozen=True):
-    """The rating that stands: who it came from, when it was given, and a pad's own id of it."""
-
-    source: str
-    at_ms: int
-    rid: str | UnsetType = UNSET
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What became of one rating. `duplicate`: recorded before under this rid; `conflict`: another one stands, or
-    another score."""
-
-    rid: str
-    status: Literal["recorded", "duplicate", "conflict", "rejected", "retry"]
-    code: str | UnsetType = UNSET
-    """Why it was rejected; of a signed one also why it is a conflict: `already_rated`, or `other_score` under this
-    rid."""
-    against: Against | UnsetType = UNSET
-    """What a signed one is in conflict with."""
-    field: str | UnsetType = UNSET
-    """Where one has the wrong form. Its `rid` is empty if none could be read."""
-
-
-class RatingsAnswer(msgspec.Struct, frozen=True):
-    """One result per item, in their order, and the instant they were recorded. `shown`: likewise, if any were sent."""
-
-    results: list[Result]
-    now_ms: int
-    shown: list[Literal["recorded", "duplicate", "rejected"]] | UnsetType = UNSET
 
 
 class ReviewAnswer(msgspec.Struct, frozen=True):

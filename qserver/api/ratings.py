@@ -10,11 +10,24 @@ import msgspec
 from msgspec import UNSET
 
 from qserver.domain.errors import Refusal
-from qserver.store.answers import RatingItem, RatingResult, ShownItem
+from qserver.store.answers import PadRecord, RatingItem, RatingResult, ShownItem
 from qserver.wire import signing
 
 from . import intake
-from .messages import Against, Batch, Device, Rated, Ratings, RatingsAnswer, Result, Shown
+from .rating_messages import (
+    Against,
+    Batch,
+    Device,
+    Doubt,
+    KnownPad,
+    Pad,
+    PadsAnswer,
+    Rated,
+    Ratings,
+    RatingsAnswer,
+    Result,
+    Shown,
+)
 from .routing import Call, H, Reply, Route
 
 
@@ -125,7 +138,21 @@ def _result(found: RatingResult, *, signed: bool) -> Result:
     return Result(found.rid, "conflict", found.code, against)
 
 
+def _pad(found: PadRecord) -> Pad:
+    known = [KnownPad(device, number) for device, number, _ in found.known]
+    if isinstance(found.doubt, bool):
+        return Pad(found.window, found.device or None, known, 0, None)
+    count, why, at_ms, device, number = found.doubt
+    return Pad(found.window, found.device or None, known, count, Doubt(why, at_ms, device or None, number))
+
+
+async def pads(call: Call) -> PadsAnswer:
+    """Which pads rate at which window, how far each has counted, and whether there is reason to look."""
+    return PadsAnswer([_pad(one) for one in await call.store.pads(call.hall)])
+
+
 ROUTES = (
+    Route("GET", H + "/pads", pads, answer=PadsAnswer, summary="The evaluator pads 评价器", codes=("not_found",)),
     Route(
         "POST",
         H + "/ratings",

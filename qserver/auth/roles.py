@@ -127,6 +127,7 @@ ACCESS: dict[str, Access] = {
     f"GET {_H}/workdays/{{month}}": _by(_EVERY),
     # Seen from above
     f"GET {_H}/board": _by(_EVERY),
+    f"GET {_H}/pads": _by("supervisor assessor"),
     f"GET {_H}/stats": _by("supervisor assessor"),
     f"GET {_H}/reports/day/{{day}}": _by("supervisor assessor"),
     f"GET {_H}/reports/month/{{month}}": _by("supervisor assessor"),

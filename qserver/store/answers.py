@@ -161,6 +161,18 @@ class Touched(NamedTuple):
     now_ms: int
 
 
+class PadRecord(NamedTuple):
+    """What is known of the pads at a window. `device`: the one that rated last, "" for none that signs; `known`: those
+    remembered, the latest first: id, highest number, its last numbers used; `doubt`: of the ratings whose pad is
+    doubted how many, and of the last one why, when (ms), device ("" = unsigned), number; False without any.
+    """
+
+    window: str
+    device: str
+    known: list[tuple[str, int, str]]
+    doubt: tuple[int, str, int, str, int] | bool
+
+
 class StreamInfo(NamedTuple):
     """How long a partition's stream is and between which ids it lies ("0-0" when empty)."""
 

@@ -176,6 +176,7 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     waiting: int = 0
     last_place: float = 0  # the last virtual arrival in the queue so far
     doubtful: int = 0  # ratings whose pad is doubted
+    shown: int = 0  # finishes about which a pad said that it asked
 
 
 _HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}

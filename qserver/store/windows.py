@@ -10,11 +10,12 @@ import msgspec
 from qserver.domain import ticket as public
 
 from . import records
-from .answers import Answer, Called, Op
+from .answers import Answer, Called, Op, PadRecord
 from .gate import Gate
 
 _ticket = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _called = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw, msgspec.Raw])
+_pads = msgspec.msgpack.Decoder(tuple[int, list[PadRecord]])
 _window = msgspec.msgpack.Decoder(tuple[int, records.WindowRecord, str])
 _windows = msgspec.msgpack.Decoder(tuple[int, list[tuple[records.WindowRecord, str]]])
 
@@ -55,6 +56,11 @@ class WindowStore(Gate):
         packed, _ = await self._read(hall, "windows", window)
         record, name = _windows.decode(packed)[1][0]
         return records.window(record, name)
+
+    async def pads(self, hall: str) -> list[PadRecord]:
+        """The evaluator pads of all windows, in the definition's order."""
+        packed, _ = await self._read(hall, "pads")
+        return _pads.decode(packed)[1]
 
     async def windows(self, hall: str) -> list[public.Window]:
         """All windows of a hall, in the definition's order."""

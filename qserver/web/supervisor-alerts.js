@@ -16,6 +16,7 @@ export function alerts(stats, hall, now, reviews = [], staff = []) {
   }
   for (const service of hall.services) {
     const figures = stats.services[service.id];
+    if (figures?.doubtful) found.push({ kind: "warn", key: "alert_doubtful", service: service.id, n: figures.doubtful });
     if (!figures?.waiting) continue;
     const waited = figures.longest_wait_ms + (figures.longest_wait_ms ? now - stats.now_ms : 0);
     const limit = (service.wait_limit_s ?? 0) * 1000;

@@ -9,6 +9,7 @@ import { ReportPanel } from "./report.js";
 import { Reviews } from "./reviews.js";
 import { Follow } from "./socket.js";
 import { alerts } from "./supervisor-alerts.js";
+import { pads } from "./supervisor-pads.js";
 import { hm, hms, ServerClock, stopwatch } from "./time.js";
 import { Workdays } from "./workdays.js";
 
@@ -43,7 +44,7 @@ function draw() {
     return el("tr", { "data-service": id }, el("td", {}, both(...names.service(id))), cell(one.waiting ?? 0),
       cell(one.longest_wait_ms ? stopwatch(one.longest_wait_ms) : "–"), cell(one.open_windows ?? 0), cell(one.finished ?? 0),
       cell(one.missed ?? 0), cell((one.overtime_wait ?? 0) + (one.overtime_service ?? 0)),
-      cell(`${one.rated ?? 0} / ${one.negative ?? 0}`));
+      cell(`${one.shown ?? 0} / ${one.rated ?? 0} / ${one.negative ?? 0}`));
   }));
   paint($("#windows"), stats.windows, () => stats.windows.map((w) => el("tr", { "data-window": w.id },
     el("td", {}, both(...names.place(w.id))),
@@ -74,6 +75,7 @@ const reviews = new Reviews($("#review-list"), {
   api, hall: me.hall, staff: me.staff, names, now: () => clock.now(), workdays: new Workdays(api, me.hall, names.zone),
 }, { onPending: draw });
 cases({ api, hall: me.hall, staff: me.staff, names, window: "", now: () => clock.now() });
+pads({ api, hall: me.hall, names });
 new ReportPanel($("#report"), { api, hall, now: () => clock.now() });
 
 // ---- what is pressed

@@ -108,6 +108,18 @@ export const REVIEW_TEXTS = {
   said_due_ms: ["承诺期限", "Promised by"],
   said_accepted_ms: ["受理时间", "Accepted"],
 
+  // evaluator pads
+  pads: ["评价器", "Evaluator pads"],
+  pad_device: ["设备", "Device"],
+  pad_number: ["评价编号至", "Numbered up to"],
+  pad_known: ["已知设备", "Devices known"],
+  pad_doubts: ["存疑（最近一次）", "Doubts (the last one)"],
+  pad_unsigned: ["未见签名", "None that signs"],
+  doubt_number_twice: ["编号重复，设备可能被复制", "A number twice: perhaps a copied pad"],
+  doubt_number_back: ["编号倒退，设备可能被复制", "A number far behind: perhaps a copied pad"],
+  doubt_two_pads: ["已更换的设备又在评价", "A device that was replaced rates again"],
+  doubt_unsigned: ["评价未签名", "A rating without a signature"],
+
   // promised cases
   do_accept: ["承诺件受理", "Accept case"],
   do_accept_key: ["承诺件受理（本次办结，办件继续）", "Accept a case (finishes this visit)"],

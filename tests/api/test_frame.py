@@ -72,6 +72,7 @@ MAY: dict[str, str] = {
     f"POST {HALL}/cases/c1/complete": "clerk supervisor",
     f"GET {HALL}/workdays/2026-11": EVERY,
     f"GET {HALL}/board": EVERY,
+    f"GET {HALL}/pads": "supervisor assessor",
     f"GET {HALL}/stats": "supervisor assessor",
     f"GET {HALL}/reports/day/2026-11-24": "supervisor assessor",
     f"GET {HALL}/reports/month/2026-11": "supervisor assessor",

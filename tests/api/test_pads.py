@@ -342,3 +342,48 @@ async def test_a_signature_is_read_on_the_short_way_too(api: Api) -> None:
     body = hand.body(hand.item("A001"))
     answer = await api.ask("POST", "/api/v1/halls/h1/ratings", body, by=Role.PAD)
     assert answer.json["results"][0]["code"] == "not_found", "looked at, so the signature was good"
+
+
+async def test_the_supervisor_sees_which_pads_rate_and_why_one_is_doubted(doors: Doors, hand: Hand) -> None:
+    async def seen() -> list[dict[str, Any]]:
+        pads: list[dict[str, Any]] = (await doors.supervisor.get("pads")).ok()["pads"]
+        return pads
+
+    async def rate(by: Hand = hand, **more: Any) -> None:
+        (ticket,) = await served(doors, 1)
+        assert (await send(doors, by.body(by.item(ticket, **more))))[0]["status"] == "recorded"
+
+    nothing: dict[str, Any] = {"device": None, "known": [], "doubts": 0, "doubt": None}
+    assert await seen() == [{"window": window} | nothing for window in ("w1", "w2", "w3")]
+    await rate(n=7)
+    one, *_ = await seen()
+    device = one["device"]
+    assert one == {
+        "window": "w1",
+        "device": device,
+        "known": [{"device": device, "number": 7}],
+        "doubts": 0,
+        "doubt": None,
+    }
+    assert len(device) == 16 and device not in hand.device
+    await rate(n=7)
+    await doors.time.pass_ms(5)
+    (ticket,) = await served(doors, 1)
+    await send(doors, {"items": [{"rid": "plain", "ticket": ticket, "leg": 1, "score": 5, "age_ms": 0}]})
+    one, other, _ = await seen()
+    assert (one["doubts"], other["doubts"]) == (2, 0)
+    assert one["doubt"] == {"why": "unsigned", "at_ms": doors.time.at, "device": None, "number": 0}
+    new = Hand(hand.token, device="pad-0000002")
+    await rate(new)
+    await rate(n=8)
+    one, *_ = await seen()
+    assert [pad["number"] for pad in one["known"]] == [8, 1]
+    assert (one["device"], one["doubt"]["why"], one["doubt"]["device"]) == (device, "two_pads", device)
+    assert (await doors.guide.get("pads")).code == (403, "forbidden")
+
+
+async def test_how_often_pads_have_asked_stands_in_the_live_figures(doors: Doors, hand: Hand) -> None:
+    one, two, _ = await served(doors, 3)
+    await doors.pad["w1"].post("ratings", hand.body(shown=[hand.prompt(one), hand.prompt(two), hand.prompt(one)]))
+    stats = (await doors.supervisor.get("stats")).ok()["stats"]
+    assert (stats["services"]["b"]["shown"], stats["services"]["a"]["shown"]) == (2, 0)

@@ -231,6 +231,7 @@ async def test_what_the_hall_names_stands_in_both_languages(screens: Screens, ha
     await expect(guide.locator("#slip")).to_contain_text("Elderly")
     phone = await screens.page((390, 844))
     await phone.goto(str(await guide.locator("#slip img").get_attribute("src")).removesuffix("/qr.svg"))
+    await phone.locator("#no").click()  # or else it may not vibrate
     await open_window(clerk)
     await press(clerk, "n", "called")
     for screen, place in (
@@ -240,12 +241,18 @@ async def test_what_the_hall_names_stands_in_both_languages(screens: Screens, ha
         await expect(screen.locator(f"{place} .en")).to_have_text("Window 1")
     await press(clerk, "s", "serving")
     await press(clerk, "f", "idle")
+    supervisor = await screens.open("supervisor", "supervisor", size=(1600, 1000))
+    await supervisor.locator("#pads-panel summary").click()
+    await expect(supervisor.locator("[data-pad=w3]")).to_contain_text("未见签名")
     await pad.locator(".face[data-score='2']").click()
     await pad.locator(".pick", has_text="Long wait").click()
     async with pad.expect_response("**/ratings"):
         await pad.locator("button[type=submit]").click()
     (review,) = (await hall.ask("GET", f"{H}/reviews?latest=true&limit=1"))["reviews"]
     assert review["history"][0]["reasons"] == ["等候时间长"], "one language stands on record"
+    await supervisor.reload()
+    await supervisor.locator("#pads-panel summary").click()
+    await expect(supervisor.locator("[data-pad=w1] td").nth(1)).to_have_text(re.compile("^[0-9a-f]{6}$"))
     assert screens.complaints() == EMPTY
 
 

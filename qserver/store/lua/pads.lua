@@ -22,7 +22,7 @@ do
     pad[3] = string.sub(used, 1, at - 1) .. '1' .. string.sub(used, at + 1)
   end
 
-  doubt_pad = function(ctx, w, device, number)
+  local function doubts(ctx, w, device, number)
     local last = w[W.pad] or ''
     if device == '' then return last ~= '' and 'unsigned' or nil end
     local kept = field(ctx, 'd:' .. w[W.id])
@@ -47,6 +47,16 @@ do
       emit(ctx, 'device.changed', {'', 0, w[W.id]}, {'device', device, 'from_device', last})
     elseif other and known then
       why = 'two_pads' -- it was replaced, and yet it rates
+    end
+    return why
+  end
+
+  -- What a supervisor is shown of it stays: {how many, why, when, device, number} of a window's doubted ratings.
+  doubt_pad = function(ctx, w, device, number)
+    local why = doubts(ctx, w, device, number)
+    if why then
+      local kept = field(ctx, 'D:' .. w[W.id])
+      put(ctx, 'D:' .. w[W.id], pack({kept and unpack_(kept)[1] + 1 or 1, why, ctx.now, device, number}))
     end
     return why
   end

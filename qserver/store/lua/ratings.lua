@@ -122,6 +122,7 @@ local function shown(ctx, window, device, said)
   if not at or at > leg.finished + ctx.rules.rating.window then return 'rejected' end
   if has(leg.flags, SHOWN) then return 'duplicate' end
   leg.mark(SHOWN)
+  count(ctx, leg.service, C.shown)
   local extra = {'shown_ms', at}
   if said[4] then extra[3], extra[4] = 'device', device end
   emit(ctx, 'rating.shown', {t[T.id], said[2], leg.window, leg.service, leg.staff, ctx.s + 1}, extra)

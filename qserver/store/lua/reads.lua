@@ -64,6 +64,21 @@ reading('windows', function(ctx, argv)
   return {1, answer}
 end)
 
+-- The pads of all windows: {window, the device that rated last, the devices it knows, the latest first: {device, highest
+-- number, its last numbers}, the doubts or false: {how many, why, when, device, number}}.
+reading('pads', function(ctx)
+  local answer, names = {}, {}
+  for _, id in ipairs(ctx.rules.window_order) do
+    names[#names + 1], names[#names + 2] = 'd:' .. id, 'D:' .. id
+  end
+  local kept = #names > 0 and call('HMGET', ctx.state, unpack(names)) or {}
+  for i, w in ipairs(window_records(ctx, ctx.rules.window_order)) do
+    local pads, doubt = kept[2 * i - 1], kept[2 * i]
+    answer[i] = {w[W.id], w[W.pad] or '', pads and unpack_(pads) or {}, doubt and unpack_(doubt) or false}
+  end
+  return {1, answer}
+end)
+
 -- argv: ticket names. Each: {record, ahead, open windows, mean service ms} or false.
 reading('positions', function(ctx, argv)
   local answer = {}

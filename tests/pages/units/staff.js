@@ -9,9 +9,14 @@ const key = (name, more = {}) => ({ key: name, target: document.body, ...more })
 
 const HALL = { services: [{ id: "a", wait_limit_s: 600 }, { id: "b" }], windows: [], overtime: { warn_at: 0.8 } };
 const figures = (waiting, longest_wait_ms) => ({ waiting, longest_wait_ms });
+const doubted = (n) => ({ services: { a: { doubtful: n } } });
 const kinds = (stats, now) => alerts({ now_ms: 0, open_reviews: 0, windows: [], services: {}, ...stats }, HALL, now).map((one) => one.key);
 
 export const tests = {
+  "ratings from a doubtful pad are told, whoever waits"() {
+    same(kinds(doubted(2), 0), ["alert_doubtful"]);
+    same(kinds(doubted(0), 0), []);
+  },
   "what may be pressed follows the window's state"() {
     same(enabled("closed"), ["open"]);
     same(enabled("idle"), ["next", "named", "pause", "open"]);
