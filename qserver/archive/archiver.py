@@ -12,17 +12,17 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from qserver.domain.calendar import business_day
-from qserver.domain.errors import QserverError, Unavailable
+from qserver.domain.errors import Unavailable
 from qserver.domain.hall import Hall
 from qserver.domain.report import day_of
 from qserver.domain.ticket import Review
+from qserver.rounds import Rounds
 from qserver.store.ledger import Ledger
 from qserver.store.records import DayRecord
 from qserver.store.store import Store
@@ -44,9 +44,8 @@ class Archiver:
     def __init__(self, store: Store, shelf: Shelf, *, every_s: float = EVERY_S, again_s: float = AGAIN_S) -> None:
         self._store = store
         self._shelf = shelf
-        self._every_s = every_s
         self._again_s = again_s
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("archiving", self.once, every_s, log, self._count_failure)
         self._written: dict[tuple[str, str], float] = {}
         self._impersonal: set[tuple[str, str]] = set()
         self._retained_s = float("-inf")
@@ -57,25 +56,14 @@ class Archiver:
     async def start(self) -> None:
         """Says that the archive is there, and begins to fill it. Raises Unavailable."""
         await self._store.register_archive(self._shelf.id)
-        self._task = asyncio.create_task(self._run(), name="archiver")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Ends; what is half written is dropped."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._rounds.stop()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.once()
-            except QserverError as error:
-                log.warning("days cannot be archived now: %s", error)
-            except Exception:
-                self.errors += 1
-                log.exception("archiving failed; going on")
-            await asyncio.sleep(self._every_s * random.uniform(0.5, 1))  # processes need not all come at once
+    def _count_failure(self) -> None:
+        self.errors += 1
 
     async def once(self) -> int:
         """Archives what is to be archived now, drops what is over its time; answers how many days were written.

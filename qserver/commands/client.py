@@ -11,7 +11,8 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -20,6 +21,8 @@ from qserver.config import TOKEN_FILE, ConfigError, data_directory
 
 URL = "http://127.0.0.1:8080"
 TIMEOUT_S = 60.0
+PAGE = 1000
+"""So many of a list are asked for at once."""
 
 
 class CommandError(Exception):
@@ -52,6 +55,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-dir", metavar="DIR", help="数据目录，内有首次启动生成的管理员令牌 where the first admin token is kept"
     )
+
+
+def command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_: str,
+) -> argparse.ArgumentParser:
+    """A command that asks a server, with the options of all such."""
+    parser = commands.add_parser(name, help=help_)
+    parser.set_defaults(run=run)
+    add_options(parser)
+    return parser
+
+
+def minute(at_ms: int) -> str:
+    """An instant by the clock of this machine, to the minute."""
+    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M")
 
 
 class Client:
@@ -93,6 +114,15 @@ class Client:
             raise CommandError(
                 f"no answer from {self.url}: {reason}; is the server running? (--url, QSERVER_URL)"
             ) from None
+
+    def print_all(self, path: str, of: str) -> None:
+        """Everything of a list that comes in pages, one line of JSON each. Raises CommandError."""
+        after: str | None = ""
+        while after is not None:
+            page = self.request("GET", path, query={"limit": PAGE, "after": after}).json()
+            for one in page[of]:
+                print(json.dumps(one, ensure_ascii=False))
+            after = page["next"]
 
 
 def part(text: str) -> str:

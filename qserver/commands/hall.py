@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from .check import hall_mistakes
-from .client import Client, CommandError, add_options, part
+from .client import Client, CommandError, command, part
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,16 +17,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found = commands.add_parser("hall", help="大厅定义 hall definitions").add_subparsers(
         metavar="COMMAND", required=True
     )
-    apply_ = found.add_parser("apply", help="应用定义，可重复执行 make or change the halls of a file; may be repeated")
+    apply_ = command(
+        found, "apply", run_apply, "应用定义，可重复执行 make or change the halls of a file; may be repeated"
+    )
     apply_.add_argument("file", type=Path, metavar="FILE.toml")
-    apply_.set_defaults(run=run_apply)
-    list_ = found.add_parser("list", help="列出大厅 list the halls")
-    list_.set_defaults(run=run_list)
-    show = found.add_parser("show", help="显示定义 show a definition, as JSON")
+    command(found, "list", run_list, "列出大厅 list the halls")
+    show = command(found, "show", run_show, "显示定义 show a definition, as JSON")
     show.add_argument("hall", metavar="HALL")
-    show.set_defaults(run=run_show)
-    for one in (apply_, list_, show):
-        add_options(one)
 
 
 def run_apply(options: argparse.Namespace) -> int:

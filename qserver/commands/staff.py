@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import sys
-from datetime import datetime
 
 from qserver.auth.roles import PEOPLE
 from qserver.domain.lifecycle import Role
 
-from .client import Client, CommandError, add_options, part
+from .client import Client, CommandError, command, minute, part
 
 LONGEST = 1024
 """Characters read from standard input for a password; more than any may have."""
@@ -27,23 +25,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="COMMAND", required=True
     )
     roles = [role.value for role in Role if role in PEOPLE]
-    add_ = found.add_parser("add", help="新增，密码从终端或标准输入读取 let somebody log in; asks for the password")
+    add_ = command(found, "add", run_add, "新增，密码从终端或标准输入读取 let somebody log in; asks for the password")
     add_.add_argument("--role", required=True, choices=roles, metavar="R", help=" ".join(roles))
-    add_.set_defaults(run=run_add)
-    passwd = found.add_parser("passwd", help="重设密码，已登录的立即退出 set a password; sessions end at once")
-    passwd.set_defaults(run=run_passwd)
-    change = found.add_parser("change", help="修改姓名、角色、窗口 change name, role or windows")
+    passwd = command(found, "passwd", run_passwd, "重设密码，已登录的立即退出 set a password; sessions end at once")
+    change = command(found, "change", run_change, "修改姓名、角色、窗口 change name, role or windows")
     change.add_argument("--role", choices=roles, metavar="R", help=" ".join(roles))
     change.add_argument("--any-window", action="store_true", help="可在任一窗口登录 at every window again")
-    change.set_defaults(run=run_change)
-    disable = found.add_parser("disable", help="停用，立即退出 end the right to log in and all sessions")
-    disable.set_defaults(run=run_disable)
-    enable = found.add_parser("enable", help="恢复，或解除锁定 give it back, or lift a lock")
-    enable.set_defaults(run=run_enable)
-    list_ = found.add_parser("list", help="列出人员 list them")
-    list_.set_defaults(run=run_list)
-    events = found.add_parser("events", help="操作记录 what one person did, as JSON lines")
-    events.set_defaults(run=run_events)
+    disable = command(found, "disable", run_disable, "停用，立即退出 end the right to log in and all sessions")
+    enable = command(found, "enable", run_enable, "恢复，或解除锁定 give it back, or lift a lock")
+    list_ = command(found, "list", run_list, "列出人员 list them")
+    events = command(found, "events", run_events, "操作记录 what one person did, as JSON lines")
     for one in (add_, change):
         one.add_argument("--name", metavar="N", help="姓名 name")
         one.add_argument(
@@ -53,7 +44,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("staff", metavar="STAFF", help="工号 staff id")
     for one in (add_, passwd, change, disable, enable, list_, events):
         one.add_argument("--hall", required=True, metavar="H", help="所属大厅 the hall")
-        add_options(one)
 
 
 def run_add(options: argparse.Namespace) -> int:
@@ -104,12 +94,12 @@ def run_list(options: argparse.Namespace) -> int:
     for one in Client(options).request("GET", _path(options, "")).json()["staff"]:
         matter = "disabled" if one["disabled_ms"] else ""
         if not matter and one["locked_until_ms"]:
-            matter = f"locked until {_minute(one['locked_until_ms'])}"
+            matter = f"locked until {minute(one['locked_until_ms'])}"
         columns = (
             one["id"],
             one["role"],
             ",".join(one["windows"]) or "-",
-            _minute(one["login_ms"]) if one["login_ms"] else "-",
+            minute(one["login_ms"]) if one["login_ms"] else "-",
             one["name"],
         )
         print("\t".join((*columns, matter)).rstrip())
@@ -118,16 +108,8 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_events(options: argparse.Namespace) -> int:
     """One line of JSON per event, oldest first, as far back as the feed keeps them."""
-    client, after = Client(options), ""
-    while True:
-        page = client.request(
-            "GET", _path(options, options.staff, "events"), query={"after": after, "limit": 1000}
-        ).json()
-        for event in page["events"]:
-            print(json.dumps(event, ensure_ascii=False))
-        after = page["next"]
-        if after is None:
-            return 0
+    Client(options).print_all(_path(options, options.staff, "events"), "events")
+    return 0
 
 
 def read_password() -> str:
@@ -145,7 +127,3 @@ def read_password() -> str:
 
 def _path(options: argparse.Namespace, *parts: str) -> str:
     return "/".join((f"/halls/{part(options.hall)}/staff", *(part(one) for one in parts if one)))
-
-
-def _minute(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from qserver.domain.lifecycle import Role
 
-from .client import Client, add_options, part
+from .client import Client, command, minute, part
 
 PAGES: Final = {
     Role.ADMIN: "supervisor", Role.SUPERVISOR: "supervisor", Role.ASSESSOR: "assessor", Role.GUIDE: "guide",
@@ -21,10 +20,8 @@ PAGES: Final = {
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The commands and their options."""
     found = commands.add_parser("token", help="设备与系统令牌 tokens").add_subparsers(metavar="COMMAND", required=True)
-    create = found.add_parser("create", help="新建，令牌只显示一次 make one; its text is shown once")
-    create.set_defaults(run=run_create)
-    pair = found.add_parser("pair", help="一次性配对链接 a link that makes a browser that device, once")
-    pair.set_defaults(run=run_pair)
+    create = command(found, "create", run_create, "新建，令牌只显示一次 make one; its text is shown once")
+    pair = command(found, "pair", run_pair, "一次性配对链接 a link that makes a browser that device, once")
     for one, roles in ((create, list(Role)), (pair, list(PAGES))):
         one.add_argument(
             "--role", required=True, choices=[role.value for role in roles], metavar="R", help=" ".join(roles)
@@ -32,13 +29,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("--hall", metavar="H", help="所属大厅 the hall it is bound to")
         one.add_argument("--window", metavar="W", help="所属窗口 the window it is bound to")
         one.add_argument("--name", metavar="N", default="", help="名称 what people call it")
-    list_ = found.add_parser("list", help="列出令牌，不含其文本 list them, without their texts")
-    list_.set_defaults(run=run_list)
-    revoke = found.add_parser("revoke", help="立即吊销 end one at once, on open sockets too")
+    command(found, "list", run_list, "列出令牌，不含其文本 list them, without their texts")
+    revoke = command(found, "revoke", run_revoke, "立即吊销 end one at once, on open sockets too")
     revoke.add_argument("id", metavar="ID")
-    revoke.set_defaults(run=run_revoke)
-    for one in (create, pair, list_, revoke):
-        add_options(one)
 
 
 def _wanted(options: argparse.Namespace) -> dict[str, str]:
@@ -65,15 +58,15 @@ def run_pair(options: argparse.Namespace) -> int:
 def run_list(options: argparse.Namespace) -> int:
     """One line per token: id, role, hall, window, name, when it was made, whether it still holds."""
     for one in Client(options).request("GET", "/tokens").json()["tokens"]:
-        state = f"revoked {_day(one['revoked_ms'])}" if one["revoked_ms"] else ""
+        state = f"revoked {minute(one['revoked_ms'])}" if one["revoked_ms"] else ""
         if not state and one["expires_ms"]:
-            state = f"until {_day(one['expires_ms'])}"
+            state = f"until {minute(one['expires_ms'])}"
         columns = (
             one["id"],
             one["role"],
             one["hall"] or "-",
             one["window"] or "-",
-            _day(one["created_ms"]),
+            minute(one["created_ms"]),
             one["name"],
         )
         print("\t".join((*columns, state)).rstrip())
@@ -85,7 +78,3 @@ def run_revoke(options: argparse.Namespace) -> int:
     Client(options).request("DELETE", f"/tokens/{part(options.id)}")
     print(f"{options.id} revoked")
     return 0
-
-
-def _day(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-from datetime import datetime
 from typing import Any
 
-from .client import Client, add_options, part
-
-_PAGE = 1000
+from .client import Client, command, minute, part
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,7 +13,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     found = commands.add_parser("webhook", help="事件通知 notices to other systems").add_subparsers(
         metavar="COMMAND", required=True
     )
-    add_ = found.add_parser("add", help="新建，密钥只显示一次 make one; its secret is shown once")
+    add_ = command(found, "add", run_add, "新建，密钥只显示一次 make one; its secret is shown once")
     add_.add_argument("target", metavar="TARGET", help="接收地址 http(s) address of the receiver")
     add_.add_argument(
         "--kinds",
@@ -27,12 +23,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_.add_argument("--hall", metavar="H", help="仅此大厅 of this hall only")
     add_.add_argument("--name", metavar="N", default="", help="名称 what people call it")
-    add_.set_defaults(run=run_add)
-    list_ = found.add_parser("list", help="列出及其状况 list them and how they go")
-    list_.set_defaults(run=run_list)
-    remove = found.add_parser("remove", help="删除 remove one with what it could not deliver")
-    remove.set_defaults(run=run_remove)
-    rotate = found.add_parser("rotate", help="更换密钥 make another secret; both sign for a while")
+    command(found, "list", run_list, "列出及其状况 list them and how they go")
+    remove = command(found, "remove", run_remove, "删除 remove one with what it could not deliver")
+    rotate = command(found, "rotate", run_rotate, "更换密钥 make another secret; both sign for a while")
     rotate.add_argument(
         "--overlap-s",
         type=float,
@@ -40,20 +33,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="S",
         help="旧密钥保留秒数 (default a day, 0 = 立即失效 at once)",
     )
-    rotate.set_defaults(run=run_rotate)
-    enable = found.add_parser("enable", help="重新启用 let a disabled one go on, from now on")
-    enable.set_defaults(run=run_enable)
-    test = found.add_parser("test", help="发送测试事件 send a test event now and say what came of it")
-    test.set_defaults(run=run_test)
-    dead = found.add_parser("dead", help="未送达的事件 what was given up, one per line as JSON")
-    dead.set_defaults(run=run_dead)
-    redeliver = found.add_parser("redeliver", help="重新发送 try what was given up again")
+    enable = command(found, "enable", run_enable, "重新启用 let a disabled one go on, from now on")
+    test = command(found, "test", run_test, "发送测试事件 send a test event now and say what came of it")
+    dead = command(found, "dead", run_dead, "未送达的事件 what was given up, one per line as JSON")
+    redeliver = command(found, "redeliver", run_redeliver, "重新发送 try what was given up again")
     for one in (remove, rotate, enable, test, dead, redeliver):
         one.add_argument("id", metavar="ID")
     redeliver.add_argument("letters", metavar="N", type=int, nargs="*", help="编号，缺省为全部 (default all)")
-    redeliver.set_defaults(run=run_redeliver)
-    for one in (add_, list_, remove, rotate, enable, test, dead, redeliver):
-        add_options(one)
 
 
 def run_add(options: argparse.Namespace) -> int:
@@ -68,7 +54,7 @@ def run_add(options: argparse.Namespace) -> int:
 def run_list(options: argparse.Namespace) -> int:
     """One line per webhook: id, state, hall, kinds, delivered, waiting, dead, where to, name, the last failure."""
     for one in Client(options).request("GET", "/webhooks").json()["webhooks"]:
-        failure = f"{_time(one['failed_ms'])} {one['error']}" if one["error"] else ""
+        failure = f"{minute(one['failed_ms'])} {one['error']}" if one["error"] else ""
         columns = (
             one["id"],
             one["state"],
@@ -117,14 +103,8 @@ def run_test(options: argparse.Namespace) -> int:
 
 def run_dead(options: argparse.Namespace) -> int:
     """One dead letter per line."""
-    client, path, after = Client(options), f"/webhooks/{part(options.id)}/dead", ""
-    while True:
-        page = client.request("GET", path, query={"limit": _PAGE, "after": after}).json()
-        for one in page["letters"]:
-            print(json.dumps(one, ensure_ascii=False))
-        after = page["next"]
-        if after is None:
-            return 0
+    Client(options).print_all(f"/webhooks/{part(options.id)}/dead", "letters")
+    return 0
 
 
 def run_redeliver(options: argparse.Namespace) -> int:
@@ -133,7 +113,3 @@ def run_redeliver(options: argparse.Namespace) -> int:
     moved = Client(options).request("POST", f"/webhooks/{part(options.id)}/redeliver", body).json()["letters"]
     print(f"{moved} to be tried again")
     return 0
-
-
-def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from qserver.domain.errors import QserverError
+from qserver.rounds import Rounds
 from qserver.store.gate import CONTROL
 from qserver.store.groups import Group, Groups
 from qserver.store.store import Store
@@ -72,8 +71,7 @@ class Trimmer:
         self._groups = Groups(store)
         self._keep_ms = keep_ms
         self._full = full
-        self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("trimming", self.once, every_s, _log)
         self._partitions = (*range(store.partitions), CONTROL)
         self._dropped = 0
         self._cuts: Counter[Named] = Counter()
@@ -81,24 +79,11 @@ class Trimmer:
 
     def start(self) -> None:
         """Begins to trim in the background."""
-        self._task = asyncio.create_task(self._run(), name="trimmer")
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Ends the trimming."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.once()
-            except QserverError as error:
-                _log.warning("the streams cannot be trimmed now: %s", error)
-            except Exception:
-                _log.exception("trimming failed; going on")
-            await asyncio.sleep(self._every_s * random.uniform(0.5, 1))  # processes need not all come at once
+        await self._rounds.stop()
 
     async def once(self) -> Trimmed:
         """Trims every stream, and cuts groups while memory is short. Raises Unavailable."""

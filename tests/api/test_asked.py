@@ -171,8 +171,8 @@ async def test_a_request_may_come_in_any_two_pieces(api: Api) -> None:
     raw.writer.close()
 
 
-async def test_what_comes_while_a_request_is_at_work_waits_for_its_answer(api: Api) -> None:
-    raw = await Raw.to(api)
+async def at_work(api: Api, raw: Raw) -> asyncio.Event:
+    """Sends a request that is at work until the event is set."""
     gate = asyncio.Event()
     endpoint = next(one for one in api.frame.endpoints if one.key == f"POST {TICKETS.replace('h1', '{hall}')}")
     handler = endpoint.handler
@@ -185,6 +185,12 @@ async def test_what_comes_while_a_request_is_at_work_waits_for_its_answer(api: A
     await raw.say(post(api))
     while not api.frame.in_flight:
         await asyncio.sleep(0)
+    return gate
+
+
+async def test_what_comes_while_a_request_is_at_work_waits_for_its_answer(api: Api) -> None:
+    raw = await Raw.to(api)
+    gate = await at_work(api, raw)
     await raw.say(post(api)[:50])
     await raw.say(post(api)[50:] + post(api))
     gate.set()

@@ -10,7 +10,7 @@ import pytest
 
 from qserver.domain.lifecycle import Role
 from tests.api.edge import Api
-from tests.api.test_asked import BODY, TICKETS, Raw, number, post
+from tests.api.test_asked import BODY, TICKETS, Raw, at_work, number, post
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -59,18 +59,7 @@ async def test_requests_in_pieces_and_behind_one_another_are_all_answered(api: A
 
 async def test_what_waits_behind_a_request_at_work_is_answered_too(api: Api) -> None:
     raw = await Raw.to(api)
-    gate = asyncio.Event()
-    endpoint = next(one for one in api.frame.endpoints if one.key == f"POST {TICKETS.replace('h1', '{hall}')}")
-    handler = endpoint.handler
-
-    async def slow(call: object) -> object:
-        await gate.wait()
-        return await handler(call)  # type: ignore[arg-type]
-
-    endpoint.handler = slow
-    await raw.say(post(api))
-    while not api.frame.in_flight:
-        await asyncio.sleep(0)
+    gate = await at_work(api, raw)
     await raw.say(post(api))
     await raw.say(post(api)[:60])
     raw.writer.write_eof()
