@@ -294,6 +294,16 @@ async def test_a_visit_sent_on_may_be_cancelled_missed_returned_or_expire_like_a
     assert [leg.outcome for leg in (await divided.ticket(H, other)).legs] == ["done", "expired"]
 
 
+async def test_whoever_is_in_the_hall_is_sent_on_whatever_hours_quota_or_suspension_say(divided: TimedStore) -> None:
+    closed = {"daily_quota": 0, "opens": "00:00", "closes": "00:01"}
+    services = [SERVICES[0], SERVICES[1] | closed, SERVICES[2]]
+    await divided.configure(SYSTEM, hall.parse(HALL | {"services": services, "windows": WINDOWS}))
+    await divided.suspend(SYSTEM, H, "back", "系统维护")
+    ticket = await begin(divided)
+    assert (await divided.finish(SYSTEM, H, "w1", then="back")).value.service == "back"
+    assert (await serve_next(divided, "w2")).id == ticket
+
+
 async def test_a_window_somebody_waits_for_cannot_be_removed(divided: TimedStore) -> None:
     await begin(divided)
     await divided.finish(SYSTEM, H, "w1", then="licence", then_window="w3")
