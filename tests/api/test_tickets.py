@@ -36,6 +36,7 @@ async def test_a_guide_takes_a_ticket_and_is_told_the_place_in_the_queue(doors: 
         "day": DAY,
         "service": "a",
         "services": [],
+        "to_window": None,
         "priority": "normal",
         "channel": "guide",
         "state": "waiting",
