@@ -193,6 +193,45 @@ async def test_a_transfer_and_a_second_leg_keep_the_place_in_time(server: Whole,
     await screens.see(board, lambda: [call.ticket for call in board.calls] == ["B001", "B001", "A001"])
 
 
+async def test_a_visit_sent_on_is_followed_by_every_screen_and_survives_a_power_cut(
+    server: Whole, screens: Screens
+) -> None:
+    await server.put_hall(hall())
+    board = await screens.open(await server.token("display", hall="h1"), "h1")
+    pads = {window: await server.token("pad", hall="h1", window=window) for window in ("w1", "w2")}
+    issued = await server.post("/halls/h1/tickets", {"service": "a"})
+    phone = await screens.open(issued["url"].rpartition("/t/")[2], "h1", "ticket")
+    for window in ("w1", "w2"):
+        await server.post(f"/halls/h1/windows/{window}/open", {"staff": f"s-{window}"})
+    for command in ("call", "start"):
+        await server.post(f"/halls/h1/windows/w1/{command}", {})
+
+    # Accepted at w1; what is decided is handed out at w2. The power goes with the answer.
+    body = {"outcome": "accepted", "case": "C-1", "then": "b", "then_window": "w2"}
+    sent = await server.post("/halls/h1/windows/w1/finish", body, key="f1")
+    await screens.see(board, lambda: board.board and board.board.waiting == {"a": 0, "b": 1})
+    await screens.see(phone, lambda: phone.state and phone.state.ticket and phone.state.ticket.to_window == "w2")
+    await server.kill9_tree()
+    await server.start()
+    again = await server.surely("POST", "/halls/h1/windows/w1/finish", body, key="f1")
+    assert (again.body, again.headers["Idempotency-Replayed"]) == (sent, "true")
+    ticket = (await server.get("/halls/h1/tickets/A001"))["ticket"]
+    assert [leg["service"] for leg in ticket["legs"]] == ["a", "b"], "once"
+    assert (await server.get("/halls/h1/cases/C-1"))["case"]["leg"] == 1
+
+    # Both legs are rated, each at its own window, and each is its own clerk's.
+    assert (await server.post("/halls/h1/windows/w2/call", {}))["ticket"]["no"] == "A001"
+    for command in ("start", "finish"):
+        await server.post(f"/halls/h1/windows/w2/{command}", {})
+    for window, leg in (("w2", 1), ("w1", 2), ("w1", 1), ("w2", 2)):
+        item = {"rid": f"{window}-{leg}", "ticket": ticket["id"], "leg": leg, "score": leg, "age_ms": 0}
+        answer = await server.post("/halls/h1/ratings", {"items": [item]}, token=pads[window])
+        assert (answer["results"][0]["status"] == "recorded") == (window == f"w{leg}")
+    reviews = (await server.get("/halls/h1/reviews?source=rating"))["reviews"]
+    assert [(one["leg"], one["window"], one["staff"]) for one in reviews] == [(1, "w1", "s-w1"), (2, "w2", "s-w2")]
+    await screens.see(board, lambda: board.board and board.board.waiting == {"a": 0, "b": 0})
+
+
 async def test_a_revoked_token_ends_its_screen_at_once(server: Whole, screens: Screens) -> None:
     await server.put_hall(hall())
     made = await server.post("/tokens", {"role": "display", "hall": "h1"})
