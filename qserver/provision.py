@@ -72,6 +72,15 @@ async def admin_token(store: Store, settings: Settings) -> str:
     return text
 
 
+async def free_webhooks(store: Store) -> None:
+    """Ends the leases of processes that are dead, so that nobody waits for them: for a start with the embedded data
+    server, which no process of an earlier start outlives.
+    """
+    for hook in await store.hooks():
+        if hook.lease:
+            await store.release_hook(SYSTEM, hook.id, hook.lease)
+
+
 def keep_token(path: Path, text: str) -> None:
     """Write a token to a file that only its owner may read."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -100,6 +100,8 @@ class Server:
         store = await open_store(redis_url, self.settings.partitions)
         try:
             token = await provision.admin_token(store, self.settings)
+            if not self.settings.redis_url:
+                await provision.free_webhooks(store)
             for hall in await provision.renew_halls(store):
                 log.info("hall compiled anew", extra={"hall": hall})
             for hall in await provision.apply_halls(store, self.settings):

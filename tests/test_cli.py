@@ -340,6 +340,11 @@ async def test_webhooks_are_made_tested_rotated_listed_and_removed(hall: str, se
         )
         assert "whsec_" not in listed
         receiver.answer = taken
+        assert (
+            await run("webhook", "change", hook, "--kinds", "review.*", "--name", "督办")
+        ).out == f"{hook} changed\n"
+        (changed,) = [one for one in (await run("webhook", "list")).out.splitlines() if one.startswith(hook)]
+        assert "\treview.*\t" in changed and f"{receiver.url}\t督办\t" in changed
         assert (await run("webhook", "redeliver", hook)).code == 1
         assert (await run("webhook", "enable", hook)).out == f"{hook} enabled\n"
         assert (await run("webhook", "redeliver", hook, "1")).out == "1 to be tried again\n"

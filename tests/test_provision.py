@@ -33,3 +33,18 @@ async def test_renewing_never_goes_over_a_change_made_meanwhile(
     monkeypatch.setattr(valkey_store, "configure", late)
     assert await provision.renew_halls(valkey_store) == []
     assert (await valkey_store.hall("h1")).hall.name == "改过"
+
+
+async def test_no_webhook_waits_for_a_process_of_an_earlier_start(valkey_store: Store) -> None:
+    await valkey_store.configure(SYSTEM, small_hall("h1"))
+    for hook in ("one", "two"):
+        await valkey_store.create_hook(
+            SYSTEM, hook=hook, hall="h1", url="http://oa.example/", kinds=["ticket.issued"], name=""
+        )
+    lease_ms = 3_600_000
+    assert (await valkey_store.take_hook(SYSTEM, "one", "dead", lease_ms, 1)).ours
+    assert not (await valkey_store.take_hook(SYSTEM, "one", "new", lease_ms, 1)).ours
+    await provision.free_webhooks(valkey_store)
+    await provision.free_webhooks(valkey_store)
+    for hook in ("one", "two"):
+        assert (await valkey_store.take_hook(SYSTEM, hook, "new", lease_ms, 1)).ours

@@ -152,6 +152,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
         "hall": "demo",
         "name": "督办系统",
     },
+    "POST /api/v1/webhooks/{id}/change": {"kinds": ["review.*", "overtime.service"]},
     "POST /api/v1/webhooks/{id}/rotate": {"overlap_ms": 3600000},
     "POST /api/v1/webhooks/{id}/redeliver": {"letters": [17]},
     f"POST {H}/tickets": {"service": "id-card", "priority": "elder"},

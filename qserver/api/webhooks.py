@@ -39,15 +39,27 @@ Kind = Annotated[
 Instant = Annotated[int | None, msgspec.Meta(description="ms since the Unix epoch; null = never")]
 
 
+Url = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=targets.LONGEST, description="http or https, without a password")
+]
+Kinds = Annotated[list[Kind], msgspec.Meta(min_length=1, max_length=kinds.PATTERNS_MAX)]
+
+
 class NewWebhook(Body, frozen=True, kw_only=True):
     """Where which events are sent, from now on. Without a hall those of all halls."""
 
-    url: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=targets.LONGEST, description="http or https, without a password")
-    ]
-    kinds: Annotated[list[Kind], msgspec.Meta(min_length=1, max_length=kinds.PATTERNS_MAX)]
+    url: Url
+    kinds: Kinds
     hall: Id | None = None
     name: Label = ""
+
+
+class ChangeWebhook(Body, frozen=True, kw_only=True):
+    """What is to be otherwise from now on. The hall stays: another hall's is another webhook."""
+
+    url: Url | None = None
+    kinds: Kinds | None = None
+    name: Label | None = None
 
 
 class Rotate(Body, frozen=True, kw_only=True):
@@ -227,6 +239,23 @@ async def remove(call: Call) -> Any:
     return WebhookInfo(**_info(answer.value))
 
 
+async def change(call: Call) -> Any:
+    """Changes address, kinds or name. What was not taken yet, and what is put aside, goes to the new address; new kinds
+    are those of the events that have not been sent so far.
+    """
+    wanted: ChangeWebhook = call.body
+    await _own(call)
+    if wanted.url is not None:
+        targets.check_url(wanted.url, _hooks(call).reach)
+    if wanted.kinds is not None:
+        kinds.check(wanted.kinds)
+    answer = await call.store.change_hook(
+        call.op, call.params["id"], url=wanted.url, kinds=wanted.kinds, name=wanted.name
+    )
+    _hooks(call).look()
+    return Reply(WebhookInfo(**_info(answer.value)), replayed=answer.replayed)
+
+
 async def rotate(call: Call) -> Any:
     """Makes another secret. Both sign until the overlap is over, so that the receiver can change in its own time.
 
@@ -292,6 +321,7 @@ ROUTES = (
     ),
     Route("GET", _ALL, list_all, answer=Webhooks, summary="All webhooks, without their secrets 事件通知列表"),
     Route("DELETE", _ONE, remove, answer=WebhookInfo, summary="Remove a webhook 删除"),
+    Route("POST", _ONE + "/change", change, body=ChangeWebhook, answer=WebhookInfo, summary="Change one 修改"),
     Route("POST", _ONE + "/rotate", rotate, body=Rotate, answer=WebhookMade, summary="Make another secret 更换密钥"),
     Route(
         "POST",

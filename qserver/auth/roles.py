@@ -139,6 +139,7 @@ ACCESS: dict[str, Access] = {
     "POST /api/v1/webhooks": _by(""),
     "GET /api/v1/webhooks": _by(""),
     "DELETE /api/v1/webhooks/{id}": _by(""),
+    "POST /api/v1/webhooks/{id}/change": _by(""),
     "POST /api/v1/webhooks/{id}/rotate": _by(""),
     "POST /api/v1/webhooks/{id}/enable": _by(""),
     "POST /api/v1/webhooks/{id}/test": _by(""),

@@ -1,4 +1,4 @@
-"""`qserver webhook add|list|remove|rotate|enable|test|dead|redeliver`: notices to other systems, over the API."""
+"""`qserver webhook add|list|change|remove|rotate|enable|test|dead|redeliver`: notices to other systems, by the API."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_.add_argument("--hall", metavar="H", help="仅此大厅 of this hall only")
     add_.add_argument("--name", metavar="N", default="", help="名称 what people call it")
     command(found, "list", run_list, "列出及其状况 list them and how they go")
+    change = command(found, "change", run_change, "修改地址、事件类型、名称 change address, kinds or name")
+    change.add_argument("--target", metavar="TARGET", help="接收地址 http(s) address of the receiver")
+    change.add_argument("--kinds", metavar="K,K...", help="事件类型 kinds of events")
+    change.add_argument("--name", metavar="N", help="名称 what people call it")
     remove = command(found, "remove", run_remove, "删除 remove one with what it could not deliver")
     rotate = command(found, "rotate", run_rotate, "更换密钥 make another secret; both sign for a while")
     rotate.add_argument(
@@ -37,14 +41,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     test = command(found, "test", run_test, "发送测试事件 send a test event now and say what came of it")
     dead = command(found, "dead", run_dead, "未送达的事件 what was given up, one per line as JSON")
     redeliver = command(found, "redeliver", run_redeliver, "重新发送 try what was given up again")
-    for one in (remove, rotate, enable, test, dead, redeliver):
+    for one in (change, remove, rotate, enable, test, dead, redeliver):
         one.add_argument("id", metavar="ID")
     redeliver.add_argument("letters", metavar="N", type=int, nargs="*", help="编号，缺省为全部 (default all)")
 
 
 def run_add(options: argparse.Namespace) -> int:
     """Print the new webhook's id and its secret."""
-    wanted: dict[str, Any] = {"url": options.target, "kinds": [one for one in options.kinds.split(",") if one]}
+    wanted: dict[str, Any] = {"url": options.target, "kinds": _kinds(options.kinds)}
     wanted |= {name: getattr(options, name) for name in ("hall", "name") if getattr(options, name)}
     made = Client(options).request("POST", "/webhooks", wanted).json()
     print(f"{made['id']}\t{made['secret']}")
@@ -69,6 +73,19 @@ def run_list(options: argparse.Namespace) -> int:
         )
         print("\t".join(columns).rstrip())
     return 0
+
+
+def run_change(options: argparse.Namespace) -> int:
+    """Change what is given."""
+    given = {"url": options.target, "kinds": options.kinds and _kinds(options.kinds), "name": options.name}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    Client(options).request("POST", f"/webhooks/{part(options.id)}/change", wanted)
+    print(f"{options.id} changed")
+    return 0
+
+
+def _kinds(text: str) -> list[str]:
+    return [one for one in text.split(",") if one]
 
 
 def run_remove(options: argparse.Namespace) -> int:

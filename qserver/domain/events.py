@@ -77,6 +77,7 @@ KINDS: dict[str, str] = {
     "staff.locked": "too many wrong passwords: nobody may log in as this person for a while 锁定",
     "webhook.created": "a webhook was made",
     "webhook.removed": "a webhook was removed",
+    "webhook.changed": "a webhook got another address, other kinds or another name",
     "webhook.rotated": "a webhook got another secret",
     "webhook.disabled": "a webhook's receiver wants no more",
     "webhook.enabled": "a webhook that was disabled goes on, from then on",

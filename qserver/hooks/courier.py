@@ -72,6 +72,7 @@ class Courier:
         self._feed = feed
         self._post = post
         self._hook = hook
+        self._kinds = chosen(hook.kinds)
         self._process = process
         self._extra = {"webhook": hook.id}
         self._meter = meter
@@ -97,7 +98,11 @@ class Courier:
         """Delivers until cancelled, or until the webhook is removed or disabled."""
         hall = self._hook.hall
         partitions = self._feed.groups.partitions(hall)
-        is_wanted = wanted(hall, kinds=chosen(self._hook.kinds))
+        is_of_hall = wanted(hall)
+
+        def is_wanted(event: Event) -> bool:
+            return event.kind in self._kinds and is_of_hall(event)
+
         tries = 0
         try:
             while True:
@@ -166,12 +171,14 @@ class Courier:
     async def _take(self) -> Taken:
         taken = await self._store.take_hook(SYSTEM, self._hook.id, self._process, LEASE_MS, schedule.BATCH)
         self._offset_ms = taken.now_ms - time.monotonic() * 1000
+        if taken.hook.kinds != self._hook.kinds:
+            self._kinds, self._heard = chosen(taken.hook.kinds), True
         self._hook = taken.hook
         return taken
 
     async def _pull(self, most: int) -> Batch:
         hook = self._hook
-        batch = await self._feed.pull_kinds(hook.hall, group_name(hook.id), chosen(hook.kinds), most)
+        batch = await self._feed.pull_kinds(hook.hall, group_name(hook.id), self._kinds, most)
         self._meter.lag = hook.waiting + batch.lag
         self._heard, self._read_s = bool(batch.events), time.monotonic() + READ_S
         if batch.truncated and batch.events:

@@ -57,6 +57,14 @@ class HookStore(Gate):
         packed, replayed = await self._of_hook(hook, "remove_hook", op)
         return Answer(_hook_answer.decode(packed)[1], replayed)
 
+    async def change_hook(
+        self, op: Op, hook: str, *, url: str | None = None, kinds: Sequence[str] | None = None, name: str | None = None
+    ) -> Answer[HookRecord]:
+        """Changes what is given; what waits goes where it says from now on. Refused: not_found."""
+        given = [False if value is None else value for value in (url, kinds and list(kinds), name)]
+        packed, replayed = await self._of_hook(hook, "change_hook", op, *given)
+        return Answer(_hook_answer.decode(packed)[1], replayed)
+
     async def rotate_hook(self, op: Op, hook: str, overlap_ms: int) -> Answer[HookRecord]:
         """Gives a webhook another secret; the present one signs too for so long. Refused: not_found."""
         packed, replayed = await self._of_hook(hook, "rotate_hook", op, overlap_ms)

@@ -83,7 +83,7 @@ MAY: dict[str, str] = {
     "POST /api/v1/webhooks": "",
     "GET /api/v1/webhooks": "",
     "DELETE /api/v1/webhooks/none": "",
-    **{f"POST /api/v1/webhooks/none/{one}": "" for one in ("rotate", "enable", "test", "redeliver")},
+    **{f"POST /api/v1/webhooks/none/{one}": "" for one in ("change", "rotate", "enable", "test", "redeliver")},
     "GET /api/v1/webhooks/none/dead": "",
 }
 

@@ -90,6 +90,7 @@ async def test_an_admin_bound_to_a_hall_stays_in_it(api: Api) -> None:
     for one in (other, every):
         for method, path in (
             ("DELETE", ""),
+            ("POST", "/change"),
             ("POST", "/rotate"),
             ("POST", "/enable"),
             ("POST", "/test"),
@@ -165,6 +166,39 @@ async def test_dead_letters_are_listed_page_by_page_and_sent_again(api: Api) -> 
     info = (await api.ask("GET", WEBHOOKS)).json["webhooks"][0]
     assert (info["dead"], info["waiting"]) == (0, 5)
     assert (await api.ask("POST", f"{path}/enable")).code == "wrong_state"
+
+
+async def test_what_is_given_is_changed_and_the_rest_stays(api: Api) -> None:
+    one = await made(api, name="督办", hall="h1")
+    before = {name: value for name, value in one.items() if name != "secret"}
+    path = f"{WEBHOOKS}/{one['id']}/change"
+    for wanted in ({"kinds": ["ticket.*"]}, {"url": "https://new.example/x"}, {"name": "新办公系统"}, {}, {"name": ""}):
+        answer = await api.ask("POST", path, wanted)
+        before |= wanted
+        assert answer.json == before and b"whsec" not in answer.content
+    first, again = [await api.ask("POST", path, {"name": "k"}, key="k") for _ in range(2)]
+    assert (again.content, again.replayed) == (first.content, True)
+    assert (await api.ask("GET", WEBHOOKS)).json["webhooks"] == [first.json]
+    await api.ask("PUT", "/api/v1/events/g", {"from": "start"})
+    batch = (await api.ask("GET", "/api/v1/events/g")).json["events"]
+    changed = [event for event in batch if event["type"] == "qserver.webhook.changed"]
+    assert len(changed) == 5, "what changes nothing is no event"
+    assert "new.example" not in str(changed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "http://user:pass@oa.example/"}, {"url": "http://127.0.0.1/"}, {"url": ""}, {"kinds": []},
+        {"kinds": ["nothing.*"]}, {"hall": "h1"}, {"secret": "mine"}, {"name": "x" * 101}, {"url": 5},
+    ],
+)  # fmt: skip
+async def test_a_change_that_makes_no_sense_changes_nothing(api: Api, wrong: dict[str, Any]) -> None:
+    one = await made(api)
+    answer = await api.ask("POST", f"{WEBHOOKS}/{one['id']}/change", {"name": "new"} | wrong)
+    assert (answer.status, answer.code) == (400, "validation"), answer
+    (found,) = (await api.ask("GET", WEBHOOKS)).json["webhooks"]
+    assert found == {name: value for name, value in one.items() if name != "secret"}
 
 
 async def test_what_is_done_to_webhooks_is_on_record_without_where_they_lead(api: Api) -> None:

@@ -15,7 +15,7 @@ from qserver.store.answers import SYSTEM
 from qserver.store.hooks import group_name
 from tests.halls import small_hall
 from tests.hooks.desk import Desk
-from tests.hooks.receivers import Came, Receiver, answering, taken
+from tests.hooks.receivers import Came, Receiver, answering, receiving, taken
 from tests.store.clocks import TimedStore
 
 SECOND, MINUTE, HOUR = 1000, 60_000, 3_600_000
@@ -43,6 +43,32 @@ async def test_what_was_chosen_comes_in_order_and_once(timed_desk: Desk, receive
     await desk.deliver(courier)
     assert len(receiver.came) == 41
     assert (await desk.store.hook("hook-1")).sent == desk.meters["hook-1"].sent == 41
+
+
+async def test_what_was_not_sent_yet_follows_a_change_of_address_and_kinds(
+    timed_desk: Desk, receiver: Receiver
+) -> None:
+    desk = timed_desk
+    hook = await desk.hook(receiver.url)
+    courier = desk.courier(hook)
+    receiver.answer = answering(500)
+    await desk.issue(1)
+    await desk.deliver(courier)
+    for _ in range(4):
+        await desk.issue(1)
+        await desk.deliver(courier)
+    failed = await desk.store.hook(hook.id)
+    assert schedule.is_away(failed.failures) and failed.waiting == 5
+    async with receiving() as other:
+        changed = (await desk.store.change_hook(SYSTEM, hook.id, url=other.url, kinds=["window.opened"])).value
+        assert (changed.failures, changed.waiting) == (0, 5), "another receiver has not failed"
+        await desk.issue(1)
+        await desk.store.open(SYSTEM, "h1", "w1", staff="s-1")
+        came = len(receiver.came)
+        await desk.deliver(courier)
+        assert other.came[0].kind == "window.opened", "and no ticket that is issued any more"
+        assert sorted(one.event["data"]["ticket"][-4:] for one in other.came[1:]) == [f"A{n:03d}" for n in range(1, 6)]
+        assert len(receiver.came) == came, "the one before gets nothing"
 
 
 async def test_a_webhook_of_a_hall_gets_that_halls_events_only(timed_desk: Desk, receiver: Receiver) -> None:

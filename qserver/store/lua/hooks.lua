@@ -60,6 +60,17 @@ end
 
 local function all_waiting(ctx) return call('ZRANGE', ctx.keys[WAITING], 0, -1) end
 
+-- Lets what waits be tried now, before its time; `once`: unless it was already.
+local function hurry(ctx, h, once)
+  for _, name in ipairs(all_waiting(ctx)) do
+    local l = letter(ctx, name)
+    if not (once and l[N.hurried]) then
+      l[N.hurried] = once
+      wait(ctx, h, l, ctx.now)
+    end
+  end
+end
+
 local function free(h) h[H.lease], h[H.lease_until_ms] = '', 0 end
 
 -- Nothing is kept for it in the feed any more; what waited is kept as dead.
@@ -97,6 +108,23 @@ hook('remove_hook', function(ctx, argv)
   call('HDEL', ctx.keys[GROUPS], group_of(h))
   call('UNLINK', ctx.keys[LETTERS], ctx.keys[WAITING], ctx.keys[DEAD])
   emit_hook(ctx, 'webhook.removed', h)
+  return {1, h}
+end)
+
+-- argv: id; url, kinds, name, each false to leave it. Another address is another receiver: how the one before went counts
+-- no more, and what waits goes to it at once.
+hook('change_hook', function(ctx, argv)
+  local h = load_hook(ctx, argv[4])
+  if not h then return no_hook() end
+  local before = pack({h[H.url], h[H.kinds], h[H.name]})
+  if argv[5] and argv[5] ~= h[H.url] then
+    h[H.url], h[H.failures], h[H.rest_until_ms] = argv[5], 0, 0
+    hurry(ctx, h, false)
+  end
+  h[H.kinds], h[H.name] = argv[6] or h[H.kinds], argv[7] or h[H.name]
+  if pack({h[H.url], h[H.kinds], h[H.name]}) == before then return {1, h} end
+  save_hook(ctx, h)
+  emit_hook(ctx, 'webhook.changed', h)
   return {1, h}
 end)
 
@@ -219,15 +247,7 @@ hook('settle_hook', function(ctx, argv)
   end
   settle_letters(ctx, h, letters)
   settle_events(ctx, h, events)
-  if back then
-    for _, name in ipairs(all_waiting(ctx)) do
-      local l = letter(ctx, name)
-      if not l[N.hurried] then
-        l[N.hurried] = true
-        wait(ctx, h, l, ctx.now)
-      end
-    end
-  end
+  if back then hurry(ctx, h, true) end
   bound(ctx, h)
   h[H.sent], h[H.failed], h[H.failures], h[H.settled] = h[H.sent] + sent, h[H.failed] + failed, failures, number
   if sent + failed > 0 then
