@@ -18,10 +18,9 @@ from aiohttp.streams import StreamReader
 HEAD_MAX: Final = 8000
 """A longer head is aiohttp's, with its bounds."""
 
-_HEAD: Final = re.compile(
-    rb"(GET|POST|PUT|DELETE) (/[A-Za-z0-9/._~%-]*)(?:\?([A-Za-z0-9/._~%&=:,+-]*))? HTTP/1\.1\r\n"
-    rb"((?:[A-Za-z0-9-]+:[\x20-\x7e\t]*\r\n){1,64})\r\n"
-)
+_START: Final = re.compile(rb"(GET|POST|PUT|DELETE) (/[A-Za-z0-9/._~%-]*)(?:\?([A-Za-z0-9/._~%&=:,+-]*))? HTTP/1\.1")
+_LINE: Final = re.compile(rb"([A-Za-z0-9-]+):([\x20-\x7e\t]*)")
+LINES_MAX: Final = 64
 _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer", "content-encoding"})
 """Heads with one of these are aiohttp's."""
 
@@ -74,6 +73,30 @@ class Origin(NamedTuple):
     gone: Callable[[], bool]
 
 
+class Known:
+    """What was read from lines before: a device gives nearly the same head with every request. Nobody can fill the
+    memory: long lines are not kept, and when there are too many all are forgotten.
+    """
+
+    MOST: Final = 4096
+    LONGEST: Final = 256
+
+    def __init__(self) -> None:
+        self._read: dict[bytes, tuple[str, ...]] = {}
+        self.get = self._read.get
+
+    def add(self, line: bytes, read: tuple[str, ...]) -> None:
+        """Remembers what a line says."""
+        if len(line) <= self.LONGEST:
+            if len(self._read) >= self.MOST:
+                self._read.clear()
+            self._read[line] = read
+
+
+_starts: Final = Known()
+_lines: Final = Known()
+
+
 class Whole(NamedTuple):
     """A request that came whole."""
 
@@ -86,20 +109,51 @@ class Whole(NamedTuple):
 
 def whole(data: bytes) -> Whole | None:
     """The one request that these bytes are, from the first to the last; None when they are anything else."""
-    match = _HEAD.match(data, 0, HEAD_MAX)
-    if match is None:
+    end = data.find(b"\r\n\r\n", 0, HEAD_MAX)
+    if end < 0:
+        return None
+    first, *lines = data[:end].split(b"\r\n")
+    start = _starts.get(first) or _start(first)
+    if start is None or len(lines) > LINES_MAX:
         return None
     headers: dict[str, str] = {}
-    for line in match[4][:-2].decode().split("\r\n"):
-        name, _, value = line.partition(":")
-        name = name.lower()
-        if name in headers or name in _ODD:
+    for line in lines:
+        known = _lines.get(line) or _line(line)
+        if known is None:
             return None
-        headers[name] = value.strip()
-    content = data[match.end() :]
+        name, value = known
+        if name in headers:
+            return None
+        headers[name] = value
+    content = data[end + 4 :]
     length = headers.get("content-length", "0")
     if not (length.isdecimal() and len(length) < 8 and int(length) == len(content)) or "host" not in headers:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return Whole(match[1].decode(), match[2].decode(), (match[3] or b"").decode(), headers, content)
+    method, path, query = start
+    return Whole(method, path, query, headers, content)
+
+
+def _start(first: bytes) -> tuple[str, ...] | None:
+    """Method, path and query of a request's first line; None when it is anything unusual."""
+    match = _START.fullmatch(first)
+    if match is None:
+        return None
+    read = match[1].decode(), match[2].decode(), (match[3] or b"").decode()
+    _starts.add(first, read)
+    return read
+
+
+def _line(line: bytes) -> tuple[str, ...] | None:
+    """Name and value of a header's line; None when it is aiohttp's."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    name = match[1].decode().lower()
+    if name in _ODD:
+        return None
+    read = name, match[2].decode().strip()
+    if name != "idempotency-key":  # no two are the same
+        _lines.add(line, read)
+    return read

@@ -31,6 +31,8 @@ from .routing import Call, Reply, Route
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
 API: Final = "/api/"
 """Below this everything is the frame's."""
+REPEATED: Final = frozenset({"hall", "window", "service"})
+"""Parts of paths that are few."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -68,9 +70,10 @@ class Node:
 class Request:
     """What is known of a request so far, for whoever has to answer it when it is refused."""
 
-    __slots__ = ("hall", "op", "principal")
+    __slots__ = ("hall", "node", "op", "principal")
 
     def __init__(self) -> None:
+        self.node: Node | None = None  # whose path's parts are still to be read
         self.hall = ""
         self.op = Op("")
         self.principal: Principal = NOBODY
@@ -93,6 +96,7 @@ class Frame:
         self._callers = Callers(store, authenticator, limits)
         self._in_flight = InFlight(limits.in_flight)
         self._root = Node()
+        self._places: dict[str, tuple[Node, dict[str, str]]] = {}
         self.lost = Meter("any", "none")
         self.endpoints = [self._place(route) for route in routes]
 
@@ -131,6 +135,13 @@ class Frame:
             node = known
         return (node, parts) if node.endpoints else None
 
+    def _remember(self, path: str, node: Node, parts: dict[str, str]) -> None:
+        """Remembers where a path leads that devices ask for again and again: one whose parts are few in a hall."""
+        if parts.keys() <= REPEATED and len(path) <= 256:
+            if len(self._places) >= 4096:  # anybody may ask for paths that do not exist
+                self._places.clear()
+            self._places[path] = node, dict(parts)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """`answer` for what aiohttp has read."""
         return await self.answer(Asked.of(request))
@@ -139,8 +150,12 @@ class Frame:
         """Answers any request; never raises but for a lost connection."""
         began = time.perf_counter()
         method = request.method
-        found = self.find(request.path)
         known = Request()
+        found = self._places.get(request.path)
+        if found is not None:
+            found = found[0], dict(found[1])
+        elif (found := self.find(request.path)) is not None:
+            known.node = found[0]
         if found is None:
             meter, key = self.lost, "none"
             response = problems.problem("not_found", "there is no such route", {"what": "route"})
@@ -197,8 +212,10 @@ class Frame:
             if not access.permits(principal, parts.get("hall", ""), parts.get("window", "")):
                 raise Refusal("forbidden")
         known.principal = principal
-        for name, text in parts.items():
-            parts[name] = intake.part(name, text)
+        if known.node is not None:
+            for name, text in parts.items():
+                parts[name] = intake.part(name, text)
+            self._remember(request.path, known.node, parts)
         hall = known.hall = parts.get("hall", principal.hall if access.roles is SECRET else "")
         content = await intake.body(request, endpoint.route.bound)
         if endpoint.exempt:

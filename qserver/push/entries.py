@@ -13,22 +13,6 @@ from qserver.wire.messages import BoardEvent
 from .frames import Framed
 
 
-class BoardRecord(msgspec.Struct, array_like=True, frozen=True):
-    """The public frame of an event as it stands in the stream."""
-
-    hall: str
-    s: int
-    p: int
-    k: str
-    at_ms: int
-    window: str
-    state: str
-    ticket: str
-    service: str
-    n: int
-    waiting: int
-
-
 class Head(msgspec.Struct, array_like=True, frozen=True):
     """The beginning of an event: all that push needs of it."""
 
@@ -38,12 +22,12 @@ class Head(msgspec.Struct, array_like=True, frozen=True):
     hall: str
 
 
-board_record = msgspec.msgpack.Decoder(BoardRecord).decode
+board_record = msgspec.msgpack.Decoder(records.BoardRecord).decode
 event_head = msgspec.msgpack.Decoder(Head).decode
 window_record = msgspec.msgpack.Decoder(records.WindowRecord).decode
 
 
-def public_event(record: BoardRecord) -> BoardEvent:
+def public_event(record: records.BoardRecord) -> BoardEvent:
     """The record as screens get it: only the fields that apply."""
     unset = msgspec.UNSET
     ticket: str | msgspec.UnsetType | None = record.ticket or (None if record.k == "window" else unset)

@@ -6,6 +6,7 @@ and called once more.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from qserver.domain.errors import Unavailable
 
 from . import keys
 from .answers import SYSTEM, Op
-from .batch import Batches, refusal
+from .batch import Batches, Sent, refusal
 from .library import Library
 from .link import Head, Reply, ReplyError
 from .topology import Topology
@@ -109,15 +110,15 @@ class Gate:
             found = self._head(hall, function, verb, tag, keys.hall_keys(tag, hall))
         return found
 
-    async def _command(self, hall: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
+    def _command(self, hall: str, function: str, op: Op, *args: Any) -> asyncio.Future[Sent]:
         actor = (op.actor,) if op.seated else op.actor
-        return await self._batches.add(hall, function, (op.key, op.body, actor, *args))
+        return self._batches.add(hall, function, (op.key, op.body, actor, *args))
 
-    async def _control(self, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        return await self._batches.add("", function, (op.key, op.body, op.actor, *args))
+    def _control(self, function: str, op: Op, *args: Any) -> asyncio.Future[Sent]:
+        return self._batches.add("", function, (op.key, op.body, op.actor, *args))
 
-    async def _of_hook(self, hook: str, function: str, op: Op, *args: Any) -> tuple[bytes, bool]:
-        return await self._batches.add(_HOOK + hook, function, (op.key, op.body, op.actor, hook, *args))
+    def _of_hook(self, hook: str, function: str, op: Op, *args: Any) -> asyncio.Future[Sent]:
+        return self._batches.add(_HOOK + hook, function, (op.key, op.body, op.actor, hook, *args))
 
     async def _batch(self, hall: str, words: list[bytes | str]) -> list[Any]:
         """Gives a hall's (or a webhook's, or with "" the control partition's) commands; their answers and flags in

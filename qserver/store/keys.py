@@ -32,6 +32,18 @@ CONTROL_NAMES = ("tokens", "ids", "pairings", "groups", "settings", "staff", "se
 """Tokens by digest, digests by token id, pairing codes, groups, settings; staff by `HALL/ID`, each window's session by
 `HALL/WINDOW`, tries to log in as somebody who does not exist."""
 SLOTS = 16384
+NUMBERS = {
+    name: number
+    for first, names in (
+        (1, ("PART", "STREAM", "DUE", "OPS")),
+        (6, ("HALLS",)),
+        (7, ("HALL", "TICKETS", "QUEUE", "ORDER", "PEOPLE", "REVIEWS", "CALLS", "CASES")),
+        (7, tuple(map(str.upper, CONTROL_NAMES))),
+        (7 + len(CONTROL_NAMES), ("HOOKS", "LETTERS", "WAITING", "DEAD")),
+    )
+    for number, name in enumerate(names, first)
+}
+"""Where the keys that follow stand among those that functions are given, by the names that the functions use."""
 
 
 @cache

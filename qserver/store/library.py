@@ -12,18 +12,20 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
+from typing import get_type_hints
 
 import msgspec
 
 from qserver.domain import lifecycle, reviews
+from qserver.domain.events import Event
 from qserver.domain.ticket import UNKNOWN_MEAN_MS
 
-from . import answers, records
+from . import answers, keys, records
 
 CHAPTERS = (
-    "clock", "dates", "prelude", "emit", "ledger", "order", "signals", "reviews", "cases", "moves", "tickets",
-    "windows", "calls", "pads", "ratings", "defaults", "time", "hall", "reads", "tokens", "control", "staff", "groups",
-    "hooks", "batch",
+    "clock", "dates", "prelude", "packing", "gathered", "emit", "ledger", "order", "signals", "reviews", "cases",
+    "moves", "tickets", "windows", "calls", "pads", "ratings", "defaults", "time", "hall", "reads", "tokens", "control",
+    "staff", "groups", "hooks", "batch",
 )  # fmt: skip
 """In the order of their needs: a local of Lua must stand before its use."""
 CLOSED = frozenset({"time", "hall", "reads", "control", "staff", "hooks", "batch"})
@@ -45,7 +47,7 @@ FIELDS: dict[str, type[msgspec.Struct]] = {
 }
 """`T.state` in a chapter stands for the number of the ticket record's field `state`, and so on."""
 _FIELD = re.compile(r"\b([TLWRPDCHNKS])\.([a-z_]+)")
-CONSTANTS: dict[str, int] = {
+CONSTANTS: dict[str, int] = keys.NUMBERS | {
     "WAIT_WARNED": records.WAIT_WARNED,
     "WAIT_OVER": records.WAIT_OVER,
     "SERVICE_WARNED": records.SERVICE_WARNED,
@@ -54,8 +56,8 @@ CONSTANTS: dict[str, int] = {
     "SHOWN": records.SHOWN,
     "UNKNOWN_MEAN_MS": UNKNOWN_MEAN_MS,
 }
-"""Numbers that chapters name as Python does: the flags of a leg, the mean before anything is known."""
-_CONSTANT = re.compile(rf"\b({'|'.join(CONSTANTS)})\b")
+"""Numbers that chapters name as Python does: the keys, the flags of a leg, the mean before anything is known."""
+_CONSTANT = re.compile(rf"(?<!['\w])({'|'.join(CONSTANTS)})\b")
 
 
 def numbered(chapter: str) -> str:
@@ -111,12 +113,52 @@ def tables() -> str:
     ))  # fmt: skip
 
 
+PACKED = {
+    "ticket": records.TicketRecord,
+    "window": records.WindowRecord,
+    "event": Event,
+    "board": records.BoardRecord,
+}
+"""What chapter `packing` has packers for: `pack_ticket(record)` and so on; events and frames are never records in Lua,
+so theirs take the fields one by one."""
+
+
+def _piece(value: str, kind: object) -> str:
+    """The expression for a value of a field's type in MessagePack."""
+    if kind is str:
+        return f"(TEXT[#{value}] or text(#{value})) .. {value}"
+    if kind in (int, float):
+        return f"(NUMBER[{value}] or number({value}))"
+    if kind is bool:
+        return f"({value} and '\\195' or '\\194')"
+    return f"texts({value})" if kind == list[str] else f"anything({value})"
+
+
+def packers() -> str:
+    """The generated Lua of `PACKED`."""
+    lines = []
+    for name, record in PACKED.items():
+        kinds = get_type_hints(record)
+        fields = record.__struct_fields__
+        whole = record in FIELDS.values()
+        values = [f"r[{n}]" for n in range(1, len(fields) + 1)] if whole else fields
+        head = f"\\220\\0\\{len(fields)}" if len(fields) > 15 else f"\\{144 + len(fields)}"
+        pieces = (_piece(value, kinds[field]) for value, field in zip(values, fields, strict=True))
+        lines.append(f"function pack_{name}({'r' if whole else ', '.join(fields)})")
+        lines.append("  local TEXT, NUMBER = TEXT, NUMBER")
+        lines.append(f"  return '{head}' .. {' .. '.join(pieces)}")
+        lines.append("end")
+    return "\n".join(lines)
+
+
 class Library:
     """The text to load and the names to call. `clock` stands in for the chapter of that name (tests set the time)."""
 
     def __init__(self, clock: str | None = None) -> None:
         folder = resources.files("qserver.store") / "lua"
         chapters = [numbered((folder / f"{name}.lua").read_text(encoding="utf-8")) for name in CHAPTERS]
+        packing = CHAPTERS.index("packing")
+        chapters[packing] = chapters[packing].replace("PACKERS", packers())
         chapters = [f"do\n{text}end" if name in CLOSED else text for name, text in zip(CHAPTERS, chapters, strict=True)]
         if clock is not None:
             chapters[0] = clock

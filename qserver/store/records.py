@@ -179,6 +179,22 @@ class Counters(msgspec.Struct, array_like=True, frozen=True):
     shown: int = 0  # finishes about which a pad said that it asked
 
 
+class BoardRecord(msgspec.Struct, array_like=True, frozen=True):
+    """The public frame of an event as it stands in the stream."""
+
+    hall: str
+    s: int
+    p: int
+    k: str
+    at_ms: int
+    window: str
+    state: str
+    ticket: str
+    service: str
+    n: int
+    waiting: int
+
+
 _HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}
 _ticket = msgspec.msgpack.Decoder(TicketRecord)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import astuple
 
 from qserver.domain import hall as halls
 from qserver.domain import holidays
@@ -276,7 +277,7 @@ class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Strea
         `device`: which pad it is, for what it signed.
         """
         packed, replayed = await self._command(
-            hall, "rate", op, window, msgspec.msgpack.encode([*items]), device, msgspec.msgpack.encode([*shown])
+            hall, "rate", op, window, [*map(astuple, items)], device, [*map(astuple, shown)]
         )
         return Answer(Rated(*_rated.decode(packed)[1:]), replayed)
 

@@ -22,11 +22,24 @@ MORNING = 1_795_480_000_000
 """2026-11-24 08:26:40 in Shanghai, a Tuesday."""
 
 
+TAKEN = "  kept[packed] = nil\n"
+CHECKED = TAKEN + "  if pack(record) ~= packed then error('a record was changed after it was kept') end\n"
+
+
+class CheckedLibrary(Library):
+    """A library with that clock, which compares every record that it kept unpacked with what stands packed."""
+
+    def __init__(self) -> None:
+        super().__init__(CLOCK)
+        assert TAKEN in self._body
+        self._body = self._body.replace(TAKEN, CHECKED)
+
+
 class TimedStore(Store):
     """A store with a hand on the clock; `at` is the instant it stands at, ms."""
 
     def __init__(self, topology: Topology) -> None:
-        super().__init__(topology, library=Library(CLOCK))
+        super().__init__(topology, library=CheckedLibrary())
         self.at = MORNING
 
     async def start(self) -> None:

@@ -19,15 +19,16 @@ local function run(ctx, entry, argv)
     answer = refuse('not_found', 'what', 'hall')
   end
   local packed = pack(answer)
-  if keyed then call('HSET', ctx.keys[OPS + ctx.period % 2], argv[1], argv[2] .. packed) end
+  if keyed then ctx.answers[argv[1]] = argv[2] .. packed end
   return packed, 0
 end
 
 local function begin(keys, first, fields)
   local ctx = {
     keys = keys, now = clock(), state = keys[first], hall = '-',
-    got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {}, loaded = {},
+    got = {}, set = {}, k = {}, windows = {}, saved = {}, packed = {},
   }
+  gather(ctx)
   local _
   _, ctx.period = epoch(keys)
   local found = call('HMGET', ctx.state, 'head', 'rev', unpack(fields))
@@ -43,6 +44,7 @@ local function begin(keys, first, fields)
 end
 
 local function finish(ctx)
+  write(ctx)
   if ctx.s == ctx.s0 and not ctx.changed then return end
   local set = {'head', numbers(
     HEAD, ctx.s, ctx.p, ctx.now, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first) .. ctx.day}
@@ -54,27 +56,52 @@ local function finish(ctx)
     set[n + 1], set[n + 2], n = 'k:' .. service, numbers(COUNTERS_AS, unpack(c, 1, COUNTERS)), n + 2
   end
   for id, w in pairs(ctx.saved) do
-    set[n + 1], set[n + 2], n = 'w:' .. id, ctx.packed[id] or pack(w), n + 2
+    local packed = packed_window(ctx, w)
+    keep_record(packed, w)
+    set[n + 1], set[n + 2], n = 'w:' .. id, packed, n + 2
   end
   call('HSET', ctx.state, unpack(set))
+end
+
+-- The fields that a command wants, for each window or service made out once per revision of the hall's rules. While
+-- those are not at hand a command reads what it needs by itself.
+local function wanted_fields(known, wants, argv)
+  local rules, by_name = known[2], known[3][wants]
+  if not by_name then
+    by_name = {}
+    known[3][wants] = by_name
+  end
+  local fields = by_name[argv[4]]
+  if not fields then
+    fields = wants(argv, rules)
+    if rules.windows[argv[4]] or rules.services[argv[4]] then by_name[argv[4]] = fields end
+  end
+  return fields
 end
 
 -- argv: name and packed arguments of each command. Answers with packed answer and flag of each; behind a hall's, the
 -- instant of its partition's next deadline ('0' = none) and now, so that whoever set one need not go and look for it.
 local function batch(keys, argv, first, handlers)
   awake()
-  local entries, commands, fields, seen = {}, {}, {}, {}
+  local entries, commands, fields, seen, op_keys, calls = {}, {}, {}, {}, {}, 0
+  local known = RULES[keys[first]]
   for i = 1, #argv, 2 do
     local entry, arguments = handlers[argv[i]], unpack_(argv[i + 1])
     if not entry then error('no command ' .. argv[i]) end
     entries[#entries + 1], commands[#commands + 1] = entry, arguments
-    for _, name in ipairs(entry[2] and entry[2](keys, arguments) or {}) do
-      if name and not seen[name] then
+    if arguments[1] ~= '' then op_keys[#op_keys + 1] = arguments[1] end
+    if argv[i] == 'call' then calls = calls + 1 end
+    local wanted = known and entry[2] and wanted_fields(known, entry[2], arguments) or NONE
+    for j = 1, #wanted do
+      local name = wanted[j]
+      if not seen[name] then
         fields[#fields + 1], seen[name] = name, true
       end
     end
   end
   local ctx = begin(keys, first, fields)
+  ctx.calls = calls
+  if #op_keys > 0 then read_answers(ctx, op_keys) end
   if first == HALL then
     ctx.hall = hall_of(keys)
     if ctx.rev then
@@ -82,6 +109,11 @@ local function batch(keys, argv, first, handlers)
       ctx.actor = 'system'
       if ctx.stepped then step_clock(ctx) end
       if ctx.now >= ctx.day_end then turn_day(ctx) end
+      local names = {}
+      for i, entry in ipairs(entries) do
+        if entry[4] then pcall(entry[4], ctx, commands[i], names) end -- what fails here fails again by itself
+      end
+      if #names > 0 then read_tickets(ctx, names) end
     end
   else
     ctx.day = date_of(math.floor(ctx.now / DAY))

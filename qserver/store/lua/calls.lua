@@ -1,4 +1,6 @@
 -- Commands of a window about its ticket: call, recall, start, finish, miss, hold, unhold, transfer, undo.
+local miss_ticket -- what later chapters use
+do
 local UNDO_MS = 15000
 local MOST_LEGS = 100 -- of one visit: its record is kept, packed and answered whole
 
@@ -21,7 +23,7 @@ end
 -- `bound`), before those that are still to come, or the first of those. The prompt for the pad is set. Answers with the
 -- packed record. The ticket comes as it was loaded.
 local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
-  local before = ctx.loaded[t[T.id]]
+  local before = ctx.tickets[t[T.id]]
   settle(ctx, t)
   check_clock(ctx, t)
   t[T.finished_ms], t[T.outcome] = ctx.now, outcome
@@ -42,8 +44,9 @@ local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
   local until_ms = ctx.now + ctx.rules.rating.window
   w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = t[T.id], leg, until_ms
   seat(ctx, w, nil)
-  call('ZADD', ctx.keys[DUE], until_ms, 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. leg)
-  local following = sent or table.remove(t[T.rest], 1)
+  due(ctx, 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. leg, until_ms)
+  local following = sent or t[T.rest][1]
+  if following and not sent then t[T.rest] = {unpack(t[T.rest], 2)} end
   t[T.state] = 'finished'
   local extra, frame = {'outcome', outcome}, {'finish', w[W.id], 'idle', no, service}
   if case ~= '' then extra[3], extra[4] = 'case', case end
@@ -78,6 +81,11 @@ local function serves(w, service)
     if s == service then return true end
   end
   return false
+end
+
+-- The call just recorded is among those that screens show.
+local function show_call(ctx, w, t)
+  ctx.shown[#ctx.shown + 1] = pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now})
 end
 
 -- argv: window, ticket ('' = whoever is next), finish (1 = the one in service is finished first)
@@ -119,11 +127,10 @@ command('call', function(ctx, argv)
   count(ctx, t[T.service], C.called)
   emit_ticket(ctx, 'ticket.called', t, nil,
     {'call', w[W.id], 'called', t[T.no], t[T.service], t[T.calls], waiting(ctx, t[T.service])}, w)
-  call('LPUSH', ctx.keys[CALLS], pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now}))
-  call('LTRIM', ctx.keys[CALLS], 0, 19)
+  show_call(ctx, w, t)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t), finished}
-end, wants_window)
+end, wants_queues, wants_seated)
 
 -- argv: window. At most max_calls times, and as often again after each return.
 command('recall', function(ctx, argv)
@@ -137,11 +144,10 @@ command('recall', function(ctx, argv)
   count(ctx, t[T.service], C.recalled)
   local odd = is_called_often(ctx, t) and signal(t, 'many_recalls')
   emit_ticket(ctx, 'ticket.recalled', t, odd, {'recall', w[W.id], 'called', t[T.no], t[T.service], t[T.calls]}, w)
-  call('LPUSH', ctx.keys[CALLS], pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now}))
-  call('LTRIM', ctx.keys[CALLS], 0, 19)
+  show_call(ctx, w, t)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window. The prompt of the one before ends: the next citizen sits at the pad now.
 command('start', function(ctx, argv)
@@ -153,7 +159,7 @@ command('start', function(ctx, argv)
   emit_ticket(ctx, 'ticket.started', t, nil, {'start', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window, outcome, case, service and window of the leg to which the visit is sent on ('' both = as it was issued;
 -- the window alone = the same service there)
@@ -165,11 +171,11 @@ command('finish', function(ctx, argv)
   refusal = sent and leg_refusal(ctx, t, sent, bound)
   if refusal then return refusal end
   return {1, finish_ticket(ctx, w, t, argv[5], argv[6], sent, bound)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- The ticket comes as it was loaded; answers with the packed record.
-local function miss_ticket(ctx, w, t)
-  local before = ctx.loaded[t[T.id]]
+function miss_ticket(ctx, w, t)
+  local before = ctx.tickets[t[T.id]]
   check_clock(ctx, t)
   t[T.state] = 'missed'
   seat(ctx, w, nil)
@@ -185,7 +191,7 @@ command('miss', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'miss')
   if refusal then return refusal end
   return {1, miss_ticket(ctx, w, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window, reason. The clock of the service stops until unhold.
 command('hold', function(ctx, argv)
@@ -197,7 +203,7 @@ command('hold', function(ctx, argv)
   emit_ticket(ctx, 'ticket.held', t, {'reason', argv[5]}, {'hold', w[W.id], 'idle', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window, ticket. At any window of its service; one held before its service began begins it now.
 command('unhold', function(ctx, argv)
@@ -223,7 +229,7 @@ command('unhold', function(ctx, argv)
   emit_ticket(ctx, 'ticket.unheld', t, nil, {'unhold', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window, service, to window, position. The leg ends here: not counted as served, not rateable.
 command('transfer', function(ctx, argv)
@@ -260,7 +266,7 @@ command('transfer', function(ctx, argv)
     {'transfer', w[W.id], 'idle', t[T.no], service, 0, waiting(ctx, service)}, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
 
 -- argv: window. Takes back the last finish or miss here, within 15 s, if nothing followed. What time or a citizen
 -- recorded meanwhile would count as something that followed; what the finish itself flagged stays flagged.
@@ -285,7 +291,7 @@ command('undo', function(ctx, argv)
     for _, bit in ipairs({SERVICE_WARNED, SERVICE_OVER}) do
       if has(leg_flags, bit) then mark(t, bit) end
     end
-    call('ZREM', ctx.keys[DUE], 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. t[T.leg])
+    due(ctx, 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. t[T.leg])
     w[W.rate_ticket], w[W.rate_leg], w[W.rate_until_ms] = '', 0, 0
     local c, spent = counters(ctx, t[T.service]), undo[3] - t[T.started_ms] - t[T.held_ms]
     c[C.finished] = c[C.finished] - 1
@@ -308,4 +314,5 @@ command('undo', function(ctx, argv)
   emit_ticket(ctx, 'ticket.undone', t, extra, frame, w)
   schedule(ctx, t)
   return {1, save_ticket(ctx, t)}
-end, wants_window)
+end, wants_window, wants_seated)
+end

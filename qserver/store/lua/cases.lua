@@ -2,7 +2,8 @@
 -- system completes it, and what runs over the service's case limit is flagged and reviewed, once, like any overtime.
 -- Cases stand in the reviews' hash, as `c:NUMBER`: both are what remains of a visit when its ticket has left. Those that
 -- have not ended stand in a sorted set besides, by the event that accepted them, so that a list need not look at all.
-
+local case_refusal, accept_case, accepted_by, withdraw_case, case_due, remove_case -- what later chapters use
+do
 local function load_case(ctx, id)
   local packed = call('HGET', ctx.keys[REVIEWS], 'c:' .. id)
   return packed and unpack_(packed)
@@ -18,9 +19,9 @@ local function save_case(ctx, c)
   end
   local name = 'c ' .. ctx.hall .. ' ' .. c[P.id]
   if c[P.state] == 'accepted' and c[P.due_ms] ~= 0 and not c[P.overtime] then
-    call('ZADD', ctx.keys[DUE], c[P.warn_ms] ~= 0 and c[P.warn_ms] or c[P.due_ms] + 1, name)
+    due(ctx, name, c[P.warn_ms] ~= 0 and c[P.warn_ms] or c[P.due_ms] + 1)
   else
-    call('ZREM', ctx.keys[DUE], name)
+    due(ctx, name)
   end
 end
 
@@ -38,7 +39,7 @@ local function record_case(ctx, c, step, more)
 end
 
 -- Refusal when a case of that number is known already; one that was taken back may be accepted again.
-local function case_refusal(ctx, outcome, id)
+function case_refusal(ctx, outcome, id)
   local known = outcome == 'accepted' and id ~= '' and load_case(ctx, id)
   if known and known[P.state] ~= 'withdrawn' then
     return refuse('wrong_state', 'what', 'case', 'state', known[P.state])
@@ -46,7 +47,7 @@ local function case_refusal(ctx, outcome, id)
 end
 
 -- The promise begins: the ticket's leg is finished at this instant.
-local function accept_case(ctx, id, service, t, leg, window, staff)
+function accept_case(ctx, id, service, t, leg, window, staff)
   local limit, due, warn = (ctx.rules.services[service] or {}).case, 0, 0
   if limit and limit[1] > 0 then
     due = after_span(ctx.rules, ctx.now, limit)
@@ -64,10 +65,10 @@ end
 local function retain_case(ctx, c)
   local records = ctx.rules.retention.records
   if records == 0 or c[P.state] == 'accepted' then return end
-  call('ZADD', ctx.keys[DUE], math.max(ctx.now, c[P.accepted_ms] + records), 'g ' .. ctx.hall .. ' ' .. c[P.id])
+  due(ctx, 'g ' .. ctx.hall .. ' ' .. c[P.id], math.max(ctx.now, c[P.accepted_ms] + records))
 end
 
-local function remove_case(ctx, id)
+function remove_case(ctx, id)
   local c, records = load_case(ctx, id), ctx.rules.retention.records
   if not c or c[P.state] == 'accepted' or records == 0 or ctx.now < c[P.accepted_ms] + records then return end
   call('HDEL', ctx.keys[REVIEWS], 'c:' .. id)
@@ -75,12 +76,12 @@ local function remove_case(ctx, id)
 end
 
 -- The case that a finish at that instant accepted, if it did.
-local function accepted_by(ctx, t, leg, at)
+function accepted_by(ctx, t, leg, at)
   local c = t[T.case] ~= '' and load_case(ctx, t[T.case])
   if c and c[P.ticket] == t[T.id] and c[P.leg] == leg and c[P.accepted_ms] == at then return c end
 end
 
-local function withdraw_case(ctx, c)
+function withdraw_case(ctx, c)
   c[P.state] = 'withdrawn'
   record_case(ctx, c, 'withdrawn')
   save_case(ctx, c)
@@ -104,7 +105,7 @@ local function settle_case(ctx, c)
 end
 
 -- What is due for a case now: the warning, or that it is over its limit.
-local function case_due(ctx, id)
+function case_due(ctx, id)
   local c = load_case(ctx, id)
   if not c then return end
   if not settle_case(ctx, c) and c[P.state] == 'accepted' and c[P.warn_ms] ~= 0 and ctx.now >= c[P.warn_ms] then
@@ -128,3 +129,4 @@ command('complete_case', function(ctx, argv)
   retain_case(ctx, c)
   return {1, c}
 end)
+end

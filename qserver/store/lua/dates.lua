@@ -46,10 +46,8 @@ local function time_of_day(rules, at)
   return (at + offset_at(rules, at)) % DAY
 end
 
--- The end of a legal term {amount, unit}: elapsed ms, or the last ms of the last working day.
-local function after_span(rules, from, span)
-  if span[2] == 'ms' then return from + span[1] end
-  local days, left = math.floor((from + offset_at(rules, from)) / DAY), span[1]
+-- The last ms of the n-th working day after a day.
+local function last_of_working_day(rules, days, left)
   while left > 0 do
     days = days + 1
     local works = rules.workdays[date_of(days)]
@@ -57,4 +55,18 @@ local function after_span(rules, from, span)
     if works then left = left - 1 end
   end
   return instant_of(rules, (days + 1) * DAY) - 1
+end
+
+-- The end of a legal term {amount, unit}: elapsed ms, or the last ms of the last working day. Terms in working days are
+-- looked up again and again for the same day: the ends of the last one are kept beside the rules.
+local function after_span(rules, from, span)
+  if span[2] == 'ms' then return from + span[1] end
+  local days, left = math.floor((from + offset_at(rules, from)) / DAY), span[1]
+  local ends = rules.ends
+  if not ends or ends.from ~= days then
+    ends = {from = days}
+    rules.ends = ends
+  end
+  if not ends[left] then ends[left] = last_of_working_day(rules, days, left) end
+  return ends[left]
 end

@@ -6,7 +6,7 @@ local function default_later(ctx, id, number, finished)
   local rules = ctx.rules.rating
   if rules.default == 0 then return end
   local at = math.max(after_span(ctx.rules, finished, rules.default_after), after_span(ctx.rules, finished, rules.late))
-  call('ZADD', ctx.keys[DUE], at + 1, 'l ' .. ctx.hall .. ' ' .. id .. ' ' .. number)
+  due(ctx, 'l ' .. ctx.hall .. ' ' .. id .. ' ' .. number, at + 1)
 end
 
 -- How long tickets of a day that ends now are needed: until nothing can be said of them any more, or as the hall says.

@@ -1,23 +1,24 @@
 -- Numbering and recording: one event per change, in the partition's stream, with the public frame when screens may
--- see it and the window's record when it changed. Field orders: domain/events.py Event, push's BoardFrame.
+-- see it and the window's record when it changed. Field orders: domain/events.py Event, store/records.py BoardRecord.
+
+local NONE = {}
 
 local function packed_window(ctx, w)
   local id = w[W.id]
-  ctx.packed[id] = ctx.packed[id] or pack(w)
+  ctx.packed[id] = ctx.packed[id] or pack_window(w)
   return ctx.packed[id]
 end
 
--- `event`: the whole event. `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a window's
--- record or nil.
-local function record(ctx, event, frame, w)
-  local s, e = event[1], pack(event)
+-- `e`: the packed event, with the next `s`. `frame`: {k, window, state, ticket number, service, n, waiting} or nil; `w`: a
+-- window's record or nil.
+local function record(ctx, e, frame, w)
+  local s = ctx.s + 1
   ctx.s = s
   local stream = ctx.keys[STREAM]
   if frame then
-    local b = pack({
+    local b = pack_board(
       ctx.hall, s, ctx.p, frame[1], ctx.now, frame[2] or '', frame[3] or '', frame[4] or '', frame[5] or '',
-      frame[6] or 0, frame[7] or -1,
-    })
+      frame[6] or 0, frame[7] or -1)
     ctx.p = s
     if w then
       call('XADD', stream, '*', 'e', e, 'b', b, 'w', packed_window(ctx, w))
@@ -33,10 +34,9 @@ end
 
 -- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
 local function emit(ctx, kind, f, extra, frame, w)
-  record(ctx, {
+  record(ctx, pack_event(
     ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,
-    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or {},
-  }, frame, w)
+    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or NONE), frame, w)
 end
 
 local function served_ms(t, now)
@@ -49,12 +49,12 @@ end
 local function emit_ticket(ctx, kind, t, extra, frame, w, due)
   t[T.events] = t[T.events] + 1
   local first, started = t[T.first_called_ms], t[T.started_ms]
-  record(ctx, {
+  record(ctx, pack_event(
     ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, t[T.id], t[T.leg], t[T.window], t[T.service], t[T.staff], ctx.actor,
     t[T.events], first ~= 0 and math.max(0, first - t[T.queued_ms]) or 0,
     started ~= 0 and math.max(0, started - t[T.called_ms]) or 0,
-    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1, extra or {},
-  }, frame, w)
+    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1, extra or NONE),
+    frame, w)
 end
 
 local function has(flags, bit) return math.floor(flags / bit) % 2 == 1 end
@@ -80,29 +80,17 @@ local function counters(ctx, service)
   return c
 end
 
+-- How many wait for a service, for those who change nothing about it.
+local function waiting_now(ctx, service)
+  local c = ctx.k[service]
+  if c then return c[C.waiting] end
+  local packed = field(ctx, 'k:' .. service)
+  return packed and #packed >= 8 * C.waiting and from_numbers('<d', packed, 8 * C.waiting - 7) or 0
+end
+
 local function count(ctx, service, field, by)
   local c = counters(ctx, service)
   c[field] = c[field] + (by or 1)
-end
-
--- What the ids of the day's tickets begin with.
-local function stamp(ctx)
-  local day = ctx.day
-  return string.sub(day, 1, 4) .. string.sub(day, 6, 7) .. string.sub(day, 9, 10) .. '-'
-end
-
-local function load_ticket(ctx, name)
-  if not string.find(name, '-', 1, true) then name = stamp(ctx) .. name end
-  local packed = call('HGET', ctx.keys[TICKETS], name)
-  ctx.loaded[name] = packed
-  return packed and unpack_(packed), packed
-end
-
--- Answers with the packed record.
-local function save_ticket(ctx, t)
-  local packed = pack(t)
-  call('HSET', ctx.keys[TICKETS], t[T.id], packed)
-  return packed
 end
 
 -- A window's session. One command may come to it more than once (a batch of deadlines, a call that finishes), so it is
@@ -112,7 +100,8 @@ local function load_window(ctx, id)
   local w = ctx.windows[id]
   if not w then
     local packed = field(ctx, 'w:' .. id)
-    w = packed and unpack_(packed) or {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0}
+    w = packed and record_of(packed) or {id, 'closed', '', '', {}, '', 0, '', 0, 0, 0, '', 0, 0, 0, 0, ''}
+    if not w[W.pad] then w[W.rated_at_ms], w[W.rated_run], w[W.pad] = w[W.rated_at_ms] or 0, w[W.rated_run] or 0, '' end
     ctx.windows[id] = w
   end
   return w
@@ -130,4 +119,9 @@ local function taken(ctx, w)
   end
 end
 
-local function wants_window(_, argv) return {'w:' .. argv[4]} end
+local function wants_window(argv) return {'w:' .. argv[4]} end
+
+local function wants_seated(ctx, argv, names)
+  local w = load_window(ctx, argv[4])
+  if w and w[W.ticket] ~= '' then names[#names + 1] = w[W.ticket] end
+end

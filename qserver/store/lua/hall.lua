@@ -4,6 +4,7 @@ local NOTICES = 5 -- so many notices stand at once; a new one pushes out the old
 
 -- What of the present definition is in use and missing from the new one: a text for people, or nil.
 local function removed_in_use(ctx, rules)
+  write(ctx)
   local gone = {}
   for _, service in ipairs(ctx.rules.service_order) do
     if not rules.services[service] then
@@ -83,16 +84,17 @@ command('configure', function(ctx, argv)
   local day, day_end = business_day(rules, ctx.now)
   if created then
     ctx.day = day
+    put(ctx, 'bound', 0)
     call('SADD', ctx.keys[HALLS], ctx.hall)
   end
   ctx.day_end = day_end
   put(ctx, 'def', argv[4])
   put(ctx, 'rules', pack(rules))
   put(ctx, 'rev', ctx.rev)
-  call('ZADD', ctx.keys[DUE], day_end, 'd ' .. ctx.hall)
+  due(ctx, 'd ' .. ctx.hall, day_end)
   emit(ctx, 'hall.configured', {}, {'revision', argv[6]}, {'config'})
   return {1, argv[6], created}
-end, nil, true)
+end, nil, nil, true)
 
 -- argv: text ('' takes all notices down)
 command('notice', function(ctx, argv)
@@ -114,7 +116,7 @@ end)
 
 -- argv: status, body. An answer that the edge itself gave under a key (a body that did not validate, say).
 local function keep(_, argv) return {1, tonumber(argv[4]), argv[5]} end
-command('keep', keep, nil, true)
+command('keep', keep, nil, nil, true)
 control('keep', keep)
 
 -- Of a partition: its epoch (raised when the server is another one), its stream's last entry, the time.

@@ -2,7 +2,6 @@
 -- is a group of the feed besides: its position and its letters move in the same step, so none is lost between them.
 -- Its record stands in the hash of all webhooks; letters are fields of one hash per webhook, by their number.
 
-local HOOKS, LETTERS, WAITING, DEAD = 15, 16, 17, 18
 local HOOKS_MAX = 100
 local WAITING_MAX, DEAD_MAX = 1000, 1000 -- letters per webhook
 local DELIVERED, DIES = -2, -1 -- where a delay is asked for

@@ -84,6 +84,7 @@ end
 -- Puts days into the ledger that are not in it though their tickets are here: their turn came under functions that kept
 -- none. They are found by their tickets' ids.
 local function recover(ctx)
+  write(ctx)
   local found, at, stop = {}, ctx.order_first, ctx.day_iseq
   for _, d in ipairs(ledger(ctx)) do
     if d[D.last] ~= 0 then stop = math.min(stop, d[D.first]) end
@@ -118,10 +119,12 @@ function forget(ctx, first, again)
   end
   local left = first - ctx.order_first
   if left > 0 then
+    write(ctx)
     local ids = call('LPOP', ctx.keys[ORDER], math.min(left, 1000))
     call('HDEL', ctx.keys[TICKETS], unpack(ids))
+    for _, id in ipairs(ids) do ctx.tickets[id] = false end
     ctx.order_first, ctx.changed = ctx.order_first + #ids, true -- without an event, too
-    if left > 1000 then call('ZADD', ctx.keys[DUE], ctx.now, again) end
+    if left > 1000 then due(ctx, again, ctx.now) end
   end
   prune(ctx)
 end
@@ -151,7 +154,7 @@ command('archived', function(ctx, argv)
       if not known then table.insert(d[D.held], {archive, s}) end
       keep_ledger(ctx)
       local stays = leavable(ctx)
-      if stays > ctx.order_first then call('ZADD', ctx.keys[DUE], ctx.now, 'f ' .. ctx.hall .. ' ' .. stays) end
+      if stays > ctx.order_first then due(ctx, 'f ' .. ctx.hall .. ' ' .. stays, ctx.now) end
       prune(ctx)
       return {1, true}
     end

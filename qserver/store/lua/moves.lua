@@ -44,8 +44,7 @@ local function schedule(ctx, t)
       at = t[T.started_ms] + spared_ms(ctx, t) + after
     end
   end
-  local name = 't ' .. ctx.hall .. ' ' .. t[T.id]
-  if at then call('ZADD', ctx.keys[DUE], at, name) else call('ZREM', ctx.keys[DUE], name) end
+  due(ctx, 't ' .. ctx.hall .. ' ' .. t[T.id], at)
 end
 
 local function overtime(ctx, t, what, flag, spent, limit, due, reviewed)

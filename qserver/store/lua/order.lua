@@ -3,36 +3,71 @@
 -- it; bands are given by `configure` and never used again for something else.
 -- A member is 'ISEQ:TICKET', so that equal ms keep the order of issue. A ticket bound to a window stands twice: in its
 -- service's band with '@' behind (it counts as waiting there, but other windows pass over it) and in the window's with '#'.
+local low, enqueue, dequeue, waiting, ahead, ahead_of_new, ticket_id, next_for, wants_queues, arrival, first_place,
+  last_place, place_behind -- what later chapters use; a library has room for 200 names
 local WIDTH = 2199023255552 -- 2^41 ms, 69 years
-local BASE = 1262304000000 -- 2010-01-01
 local FIRST = 1e9 -- arrivals below are tickets put first: no clock reaches them
+do
+local BASE = 1262304000000 -- 2010-01-01
+local BOUND = 64 -- '@'
 
-local function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
+function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
 local function member(t) return string.format('%09d:%s', t[T.iseq], t[T.id]) end
 
-local function enqueue(ctx, t)
-  local key, m = ctx.keys[QUEUE], member(t)
-  local c = counters(ctx, t[T.service])
-  c[C.waiting], c[C.last_place] = c[C.waiting] + 1, math.max(c[C.last_place], t[T.score])
-  if t[T.bound] == '' then
-    call('ZADD', key, low(ctx, 's:' .. t[T.service]) + t[T.score], m)
-  else
-    call('ZADD', key, low(ctx, 's:' .. t[T.service]) + t[T.score], m .. '@',
-      low(ctx, 'w:' .. t[T.bound]) + t[T.score], m .. '#')
+-- How many tickets wait for a window of their own.
+local function bound_waiting(ctx)
+  local n = tonumber(field(ctx, 'bound') or nil)
+  if not n then -- a hall from before they were counted
+    n = 0
+    write_queue(ctx)
+    for _, id in ipairs(ctx.rules.window_order) do
+      local from = low(ctx, 'w:' .. id)
+      n = n + call('ZCOUNT', ctx.keys[QUEUE], from, from + WIDTH - 1)
+    end
+    put(ctx, 'bound', n)
+  end
+  return n
+end
+
+-- `ctx.lines` has the fronts of queues as they were read for this batch, brought up to date by the two that follow:
+-- {member, virtual arrival} pairs; `whole` when nobody stands behind them.
+local function enter(ctx, queue, m, score)
+  move_in_queue(ctx, m, low(ctx, queue) + score)
+  local line = ctx.lines[queue]
+  if line and (line.whole or #line == 0 or score <= line[#line][2]) then ctx.lines[queue] = nil end
+end
+
+local function leave(ctx, queue, m)
+  move_in_queue(ctx, m)
+  for i, entry in ipairs(ctx.lines[queue] or {}) do
+    if entry[1] == m then return table.remove(ctx.lines[queue], i) end
   end
 end
 
-local function dequeue(ctx, t)
-  local m = member(t)
-  count(ctx, t[T.service], C.waiting, -1)
-  if t[T.bound] == '' then call('ZREM', ctx.keys[QUEUE], m) else call('ZREM', ctx.keys[QUEUE], m .. '@', m .. '#') end
+function enqueue(ctx, t)
+  local m, c = member(t), counters(ctx, t[T.service])
+  c[C.waiting], c[C.last_place] = c[C.waiting] + 1, math.max(c[C.last_place], t[T.score])
+  if t[T.bound] == '' then return enter(ctx, 's:' .. t[T.service], m, t[T.score]) end
+  put(ctx, 'bound', bound_waiting(ctx) + 1)
+  enter(ctx, 's:' .. t[T.service], m .. '@', t[T.score])
+  enter(ctx, 'w:' .. t[T.bound], m .. '#', t[T.score])
 end
 
-local function waiting(ctx, service) return counters(ctx, service)[C.waiting] end
+function dequeue(ctx, t)
+  local m = member(t)
+  count(ctx, t[T.service], C.waiting, -1)
+  if t[T.bound] == '' then return leave(ctx, 's:' .. t[T.service], m) end
+  put(ctx, 'bound', bound_waiting(ctx) - 1)
+  leave(ctx, 's:' .. t[T.service], m .. '@')
+  leave(ctx, 'w:' .. t[T.bound], m .. '#')
+end
+
+function waiting(ctx, service) return counters(ctx, service)[C.waiting] end
 
 -- How many waiting tickets of its service stand before this one.
-local function ahead(ctx, t)
+function ahead(ctx, t)
+  write_queue(ctx)
   local m = t[T.bound] == '' and member(t) or member(t) .. '@'
   local rank = call('ZRANK', ctx.keys[QUEUE], m)
   if not rank then return 0 end
@@ -40,13 +75,15 @@ local function ahead(ctx, t)
 end
 
 -- The same for one that was put in its queue just now: whoever has its score already came before it.
-local function ahead_of_new(ctx, t)
+function ahead_of_new(ctx, t)
+  write_queue(ctx)
   local from = low(ctx, 's:' .. t[T.service])
   return call('ZCOUNT', ctx.keys[QUEUE], from, from + t[T.score]) - 1
 end
 
 -- Tickets of a queue from position `skip` on: {member, virtual arrival} pairs, at most `n`.
 local function queue_slice(ctx, queue, skip, n)
+  write_queue(ctx)
   local from = low(ctx, queue)
   local found = call('ZRANGEBYSCORE', ctx.keys[QUEUE], from, from + WIDTH - 1, 'WITHSCORES', 'LIMIT', skip, n)
   local slice = {}
@@ -54,50 +91,73 @@ local function queue_slice(ctx, queue, skip, n)
   return slice
 end
 
-local function ticket_id(m) return (string.gsub(string.match(m, ':(.*)$'), '[@#]$', '')) end
+function ticket_id(m) return string.match(m, ':([^@#]*)') end
+
+-- The first of a queue who is not bound to another window. The calls of a batch take from a front of it that is read
+-- for all of them, its length their share of those who serve it; where only bound ones stand there, a longer one is.
+local function first_of(ctx, queue, share)
+  local line = ctx.lines[queue]
+  if line and line[1] and string.byte(line[1][1], -1) ~= BOUND then return line[1] end
+  local n = math.ceil(ctx.calls / share)
+  while true do
+    if not line then
+      line = queue_slice(ctx, queue, 0, n)
+      line.whole, n = #line < n, n * 8
+      ctx.lines[queue] = line
+    end
+    for _, entry in ipairs(line) do
+      if string.byte(entry[1], -1) ~= BOUND then return entry end
+    end
+    if line.whole then return nil end
+    line = nil
+  end
+end
 
 -- The ticket the window would call: the lowest virtual arrival over its own queue and its services' queues, each with
 -- the window's penalty for it; equal ones in the order of the window's list.
-local function next_for(ctx, w)
-  local best, id
-  local own = queue_slice(ctx, 'w:' .. w[W.id], 0, 1)[1]
-  if own then best, id = own[2], ticket_id(own[1]) end
-  local penalty = ctx.rules.windows[w[W.id]].penalty
-  for _, service in ipairs(w[W.services]) do
-    local skip, head = 0, nil
-    repeat -- tickets bound to other windows are passed over
-      local slice = queue_slice(ctx, 's:' .. service, skip, skip == 0 and 1 or 64)
-      for _, entry in ipairs(slice) do
-        if string.sub(entry[1], -1) ~= '@' then head = entry break end
-      end
-      skip = skip + #slice
-    until head or #slice == 0
-    if head then
-      local score = head[2] + (penalty[service] or 0)
-      if not best or score < best then best, id = score, ticket_id(head[1]) end
+function next_for(ctx, w)
+  local best, member
+  if bound_waiting(ctx) > 0 then
+    local own = first_of(ctx, 'w:' .. w[W.id], ctx.calls)
+    if own then best, member = own[2], own[1] end
+  end
+  local services, penalty = w[W.services], ctx.rules.windows[w[W.id]].penalty
+  for i = 1, #services do
+    local service = services[i]
+    if waiting_now(ctx, service) > 0 then
+      local head = first_of(ctx, 's:' .. service, #services)
+      local score = head and head[2] + (penalty[service] or 0)
+      if score and (not best or score < best) then best, member = score, head[1] end
     end
   end
-  return id
+  return member and ticket_id(member)
 end
 
-local function arrival(ctx, at, priority)
+function wants_queues(argv, rules)
+  local fields, window = {'w:' .. argv[4], 'bound'}, rules.windows[argv[4]]
+  for _, service in ipairs(window and window.services or {}) do fields[#fields + 1] = 'k:' .. service end
+  return fields
+end
+
+function arrival(ctx, at, priority)
   return math.max(FIRST, at - (ctx.rules.priorities[priority] or 0) - BASE)
 end
 
 -- A virtual arrival before everybody of every queue.
-local function first_place(ctx, queue)
+function first_place(ctx, queue)
   local head = queue_slice(ctx, queue, 0, 1)[1]
   return head and head[2] < FIRST and head[2] - 1 or FIRST - 1
 end
 
-local function last_place(ctx, queue)
+function last_place(ctx, queue)
+  write_queue(ctx)
   local from = low(ctx, queue)
   local tail = call('ZREVRANGEBYSCORE', ctx.keys[QUEUE], from + WIDTH - 1, from, 'WITHSCORES', 'LIMIT', 0, 1)
   return math.max(ctx.now - BASE, tail[2] and tonumber(tail[2]) - from + 1 or 0)
 end
 
 -- A virtual arrival behind the first `n` of a queue: between the n-th and the next one with room between them.
-local function place_behind(ctx, queue, n)
+function place_behind(ctx, queue, n)
   if n == 0 then
     local head = queue_slice(ctx, queue, 0, 1)[1]
     return head and head[2] - 1 or ctx.now - BASE
@@ -113,4 +173,5 @@ local function place_behind(ctx, queue, n)
     before, skip = after, skip + 1
   end
   return last_place(ctx, queue)
+end
 end

@@ -23,7 +23,7 @@ do
   end
 
   local function doubts(ctx, w, device, number)
-    local last = w[W.pad] or ''
+    local last = w[W.pad]
     if device == '' then return last ~= '' and 'unsigned' or nil end
     local kept = field(ctx, 'd:' .. w[W.id])
     local pads, pad, other = kept and unpack_(kept) or {}, nil, device ~= last
@@ -37,7 +37,6 @@ do
     pads[PADS + 1] = nil
     put(ctx, 'd:' .. w[W.id], pack(pads))
     if other then
-      w[W.rated_at_ms], w[W.rated_run] = w[W.rated_at_ms] or 0, w[W.rated_run] or 0
       w[W.pad] = device
       save_window(ctx, w)
     end

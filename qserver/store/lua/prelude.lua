@@ -8,14 +8,12 @@
 -- What a handler puts into the hall's hash goes there in one HSET at the end, with the windows and counters it changed.
 -- Calls into Redis and packing are most of a function's cost: what a command surely reads from the hall's hash is
 -- read with its head in one HMGET (`wants`), and records are packed once, for the stream, the hash and the answer.
-local PART, STREAM, DUE, OPS, HALLS = 1, 2, 3, 4, 6
-local HALL, TICKETS, QUEUE, ORDER, PEOPLE, REVIEWS, CALLS, CASES = 7, 8, 9, 10, 11, 12, 13, 14
 local KEPT_MS = 7200000 -- answers are kept at least this long, at most twice
 local STEP_MS = 5000 -- a clock going back by up to this much is clamped
 
 local call, pack, unpack_, numbers, from_numbers -- set by the first function that runs: while a library loads, only registering is possible
 local RUN -- this server's run id; a local of the library, so another server (restart, failover) has another
-local RULES = {} -- hall key -> {rev, rules}: definitions unpacked once per revision
+local RULES = {} -- hall key -> {rev, rules, wanted}: definitions unpacked once per revision, and see wanted_fields
 
 local function awake()
   if not call then
@@ -31,7 +29,7 @@ end
 local function rules_of(keys, rev)
   local cached = RULES[keys[HALL]]
   if not cached or cached[1] ~= rev then
-    cached = {rev, unpack_(call('HGET', keys[HALL], 'rules'))}
+    cached = {rev, unpack_(call('HGET', keys[HALL], 'rules')), {}}
     RULES[keys[HALL]] = cached
   end
   return cached[2]
@@ -53,15 +51,7 @@ end
 
 -- The answer kept under the op key, if any: answer, 1; or '', 2 when it was given for another body.
 local function kept_answer(ctx, argv)
-  local keys, now_period = ctx.keys, math.floor(ctx.now / KEPT_MS)
-  if now_period > ctx.period then
-    call('UNLINK', keys[OPS + now_period % 2])
-    if now_period > ctx.period + 1 then call('UNLINK', keys[OPS + (now_period + 1) % 2]) end
-    call('HSET', keys[PART], 'period', now_period)
-    ctx.period = now_period
-  end
-  local kept = call('HGET', keys[OPS + ctx.period % 2], argv[1])
-    or call('HGET', keys[OPS + (ctx.period + 1) % 2], argv[1])
+  local kept = ctx.answers[argv[1]] or ctx.kept[argv[1]]
   if not kept then return nil end
   if string.sub(kept, 1, 16) ~= argv[2] then return '', 2 end
   return string.sub(kept, 17), 1
@@ -88,7 +78,7 @@ local function field(ctx, name)
   return value
 end
 
-local turn_day, step_clock -- the day's turn and a clock gone back, given further on
+local turn_day, step_clock, gather -- the day's turn, a clock gone back, what is gathered; given further on
 
 local function read_head(ctx, head)
   ctx.s, ctx.p, ctx.last, ctx.clock, ctx.iseq, ctx.day_iseq, ctx.day_end, ctx.order_first = 0, 0, 0, 0, 0, 1, 0, 1
@@ -99,15 +89,14 @@ local function read_head(ctx, head)
   end
 end
 
-local HANDLERS, CONTROLS, HOOK_CONTROLS = {}, {}, {} -- command -> {handler, wants, fresh}: of a hall, of the control
+local HANDLERS, CONTROLS, HOOK_CONTROLS = {}, {}, {} -- command -> {handler, wants, fresh, tickets}: of a hall, of the control
 -- partition, of a webhook there
 
--- A command of a hall. `wants` names the fields of the hall's hash that it surely reads; `fresh` allows a hall that
--- does not exist yet (only its definition may be given then).
-local function command(name, handler, wants, fresh) HANDLERS[name] = {handler, wants, fresh} end
+-- A command of a hall. `wants` answers the fields of the hall's hash that it surely reads, by its fourth argument (a window
+-- or a service) alone; `tickets` adds the tickets, once those fields are there; `fresh` allows a hall that does not exist yet (only its definition may be given then).
+local function command(name, handler, wants, tickets, fresh) HANDLERS[name] = {handler, wants, fresh, tickets} end
 
 -- A command of the control partition, whose settings hash stands where a hall's does.
-local TOKENS, IDS, PAIRINGS, GROUPS, SETTINGS, STAFF, SEATS, STRANGERS = 7, 8, 9, 10, 11, 12, 13, 14
 local function control(name, handler) CONTROLS[name] = {handler, nil, true} end
 
 local NAMES = {} -- hall key -> hall id
@@ -135,8 +124,9 @@ local function reading(name, handler)
       local part = call('HMGET', keys[PART], 'gen', 'run')
       local ctx = {
         keys = keys, now = clock(), hall = hall_of(keys), rules = rules_of(keys, found[2]), state = keys[HALL],
-        k = {}, got = {}, loaded = {}, ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
+        k = {}, got = {}, ep = (part[1] or '0') .. '-' .. string.sub(part[2] or '', 1, 8),
       }
+      gather(ctx)
       read_head(ctx, found[1])
       local answer, blobs = handler(ctx, argv)
       return {pack(answer), blobs}

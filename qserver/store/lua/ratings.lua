@@ -76,7 +76,7 @@ local function rate(ctx, window, device, item)
   end
   local source = window ~= '' and 'active' or 'active_late'
   leg.put({score, source, at, rid})
-  call('ZREM', ctx.keys[DUE], 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. number)
+  due(ctx, 'r ' .. ctx.hall .. ' ' .. t[T.id] .. ' ' .. number)
   count(ctx, leg.service, C.rated)
   if score <= 2 then count(ctx, leg.service, C.negative) end
   t[T.events] = t[T.events] + 1
@@ -130,12 +130,15 @@ local function shown(ctx, window, device, said)
   return 'recorded'
 end
 
--- argv: window ('' = by the ticket's link), packed items, device, packed prompts that were shown. Those first: the record
+-- argv: window ('' = by the ticket's link), items, device, prompts that were shown. Those first: the record
 -- then tells asking before answering.
 command('rate', function(ctx, argv)
   local results, seen = {}, {}
-  for i, said in ipairs(unpack_(argv[7])) do seen[i] = shown(ctx, argv[4], argv[6], said) end
-  for i, item in ipairs(unpack_(argv[5])) do results[i] = rate(ctx, argv[4], argv[6], item) end
+  for i, said in ipairs(argv[7]) do seen[i] = shown(ctx, argv[4], argv[6], said) end
+  for i, item in ipairs(argv[5]) do results[i] = rate(ctx, argv[4], argv[6], item) end
   return {1, results, ctx.now, seen}
+end, wants_window, function(_, argv, names)
+  for _, said in ipairs(argv[7]) do names[#names + 1] = said[1] end
+  for _, item in ipairs(argv[5]) do names[#names + 1] = item[2] end
 end)
 end

@@ -35,9 +35,9 @@ local function save_review(ctx, r)
   call('HSET', ctx.keys[REVIEWS], r[R.id], pack(r))
   local name = 'v ' .. ctx.hall .. ' ' .. r[R.id]
   if r[R.due_ms] ~= 0 and not r[R.overdue] then
-    call('ZADD', ctx.keys[DUE], r[R.remind_ms] ~= 0 and r[R.remind_ms] or r[R.due_ms] + 1, name)
+    due(ctx, name, r[R.remind_ms] ~= 0 and r[R.remind_ms] or r[R.due_ms] + 1)
   else
-    call('ZREM', ctx.keys[DUE], name)
+    due(ctx, name)
   end
 end
 
@@ -93,7 +93,7 @@ end
 local function retain(ctx, r, at)
   local records = ctx.rules.retention.records
   if records > 0 then at = math.min(at, math.max(ctx.now, r[R.opened_ms] + records)) end
-  call('ZADD', ctx.keys[DUE], at, 'e ' .. ctx.hall .. ' ' .. r[R.id])
+  due(ctx, 'e ' .. ctx.hall .. ' ' .. r[R.id], at)
 end
 
 -- Takes the citizen's words out of a review's history; whether there were any.

@@ -42,7 +42,7 @@ local function is_burst(ctx, window, at)
   local rules = ctx.rules.integrity
   local w = rules and rules.burst > 0 and window ~= '' and load_window(ctx, window)
   if not w then return false end
-  local close = w[W.rated_at_ms] and math.abs(at - w[W.rated_at_ms]) < rules.burst_ms
+  local close = math.abs(at - w[W.rated_at_ms]) < rules.burst_ms
   w[W.rated_at_ms], w[W.rated_run] = at, close and w[W.rated_run] + 1 or 1
   save_window(ctx, w)
   return w[W.rated_run] >= rules.burst

@@ -45,19 +45,18 @@ command('issue', function(ctx, argv)
   c[C.issued] = c[C.issued] + 1
   local newest = t[T.score] >= c[C.last_place]
   enqueue(ctx, t)
-  call('RPUSH', ctx.keys[ORDER], id)
+  ctx.issued[#ctx.issued + 1] = id
   if rules.wait > 0 then schedule(ctx, t) end
-  if argv[9] ~= '' then call('ZADD', ctx.keys[DUE], ctx.day_end, 'p ' .. ctx.hall .. ' ' .. id) end
+  if argv[9] ~= '' then due(ctx, 'p ' .. ctx.hall .. ' ' .. id, ctx.day_end) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
   local extra = {'priority', priority, 'channel', channel}
   if is_reissued(ctx, held) then signal(t, 'reissued', extra) end
   emit_ticket(ctx, 'ticket.issued', t, extra,
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
   return {1, save_ticket(ctx, t), newest and c[C.waiting] - 1 or ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
-end, function(keys, argv)
-  local service, cached = argv[4], RULES[keys[HALL]]
-  local rules = cached and cached[2].services[service]
-  return {'k:' .. service, 'x:' .. service, rules and 'n:' .. rules.prefix}
+end, function(argv, rules)
+  local service = rules.services[argv[4]]
+  return service and {'k:' .. argv[4], 'x:' .. argv[4], 'n:' .. service.prefix} or {}
 end)
 
 -- argv: ticket. A called ticket leaves its window idle.

@@ -26,6 +26,8 @@ turn_day = function(ctx)
   end
   ctx.actor = 'system'
   local left = 0
+  write(ctx)
+  put(ctx, 'bound', 0)
   call('UNLINK', keys[QUEUE], keys[PEOPLE], keys[CALLS])
   local ids = call('LRANGE', keys[ORDER], ctx.day_iseq - ctx.order_first, -1)
   for i = 1, #ids, 500 do
@@ -62,9 +64,9 @@ turn_day = function(ctx)
   close_day(ctx, until_ms)
   ctx.day, ctx.day_end = day, day_end
   ctx.day_iseq = ctx.iseq + 1
-  call('ZADD', keys[DUE], day_end, 'd ' .. ctx.hall)
-  -- NX: a day without tickets does not put off leaving of those before it
-  call('ZADD', keys[DUE], 'NX', until_ms, 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq)
+  due(ctx, 'd ' .. ctx.hall, day_end)
+  local leave = 'f ' .. ctx.hall .. ' ' .. ctx.day_iseq
+  if not due_at(ctx, {leave})[1] then due(ctx, leave, until_ms) end -- a day without tickets puts off no others' leaving
   ctx.actor = actor
 end
 
@@ -132,26 +134,30 @@ local ASKS = {
   g = function(ctx, _, _, member) remove_case(ctx, string.match(member, '^%a %S+ (.*)$')) end,
   e = function(ctx, id) retain_review(ctx, id) end,
   f = function(ctx, id, _, member) forget(ctx, tonumber(id), member) end,
-  d = function(ctx, _, _, member) call('ZADD', ctx.keys[DUE], ctx.day_end, member) end, -- the turn came with the batch
+  d = function(ctx, _, _, member) due(ctx, member, ctx.day_end) end, -- the turn came with the batch
 }
 
 -- argv: members of the deadlines, each looked at again here: whoever sweeps too finds nothing left to do. One that
 -- fails stays due, so that nothing is ever lost with it.
 command('sweep', function(ctx, argv)
-  local done, due = 0, ctx.keys[DUE]
-  for i = 4, #argv do
-    local member = argv[i]
-    local at = tonumber(call('ZSCORE', due, member) or nil)
+  local done, members = 0, {unpack(argv, 4)}
+  for i, at in ipairs(due_at(ctx, members)) do
+    if ctx.deadlines[members[i]] ~= nil then at = ctx.deadlines[members[i]] end -- one before it may have set it anew
     if at and at <= ctx.now then
+      local member = members[i]
       local kind, id, leg = string.match(member, '^(%a) %S+ ?(%S*) ?(%d*)')
-      call('ZREM', due, member)
+      due(ctx, member)
       local did, why = pcall(ASKS[kind], ctx, id, leg, member)
       if not did then
-        call('ZADD', due, at, member)
+        due(ctx, member, at)
         error(type(why) == 'table' and why.err or why, 0)
       end
       done = done + 1
     end
   end
   return {1, done}
+end, nil, function(_, argv, names)
+  for i = 4, #argv do
+    names[#names + 1] = string.match(argv[i], '^[trlp] %S+ (%S+)')
+  end
 end)

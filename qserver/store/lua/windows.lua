@@ -1,5 +1,7 @@
 -- Commands of a window without a ticket: open, close, pause, resume.
 
+local close_window -- what later chapters use
+do
 local function open_count(ctx, w, by)
   for _, service in ipairs(w[W.services]) do
     if ctx.rules.services[service] then count(ctx, service, C.open_windows, by) end
@@ -13,7 +15,7 @@ local function emit_window(ctx, kind, w, extra, staff)
 end
 
 -- Closes a window without a ticket; the event still names who worked there.
-local function close_window(ctx, w)
+function close_window(ctx, w)
   local staff = w[W.staff]
   if counts_as_open(w[W.state]) then open_count(ctx, w, -1) end
   w[W.state], w[W.reason], w[W.since_ms], w[W.staff], w[W.services] = 'closed', '', ctx.now, '', {}
@@ -94,3 +96,4 @@ command('resume', function(ctx, argv)
   emit_window(ctx, 'window.resumed', w)
   return {1, w, ctx.rules.windows[w[W.id]].name}
 end, wants_window)
+end
