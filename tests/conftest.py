@@ -17,12 +17,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
+from hypothesis import settings
 
 from tests import servers
 
 if TYPE_CHECKING:
     from qserver.store.store import Store
     from tests.store.clocks import TimedStore
+
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes depends on the machine
+settings.load_profile("untimed")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -43,7 +43,7 @@ async def test_events_of_halls_all_over_a_cluster_come_each_hall_in_its_order(
         async def once_bad(came: Came) -> object:
             bad = came.event["sequence"] == "5" and came.id not in refused
             refused.add(came.id)
-            return await (answering(500) if bad else taken)(came)
+            return await (answering(422) if bad else taken)(came)  # of the event alone: no receiver that is away
 
         receiver.answer = once_bad  # type: ignore[assignment]
         await desk.deliver(desk.courier(hook))
