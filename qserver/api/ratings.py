@@ -139,7 +139,7 @@ def _result(found: RatingResult, *, signed: bool) -> Result:
 
 
 def _pad(found: PadRecord) -> Pad:
-    known = [KnownPad(device, number) for device, number, _ in found.known]
+    known = [KnownPad(device, number) for device, number in found.known]
     if isinstance(found.doubt, bool):
         return Pad(found.window, found.device or None, known, 0, None)
     count, why, at_ms, device, number = found.doubt

@@ -163,13 +163,13 @@ class Touched(NamedTuple):
 
 class PadRecord(NamedTuple):
     """What is known of the pads at a window. `device`: the one that rated last, "" for none that signs; `known`: those
-    remembered, the latest first: id, highest number, its last numbers used; `doubt`: of the ratings whose pad is
+    remembered, the latest first: id and highest number; `doubt`: of the ratings whose pad is
     doubted how many, and of the last one why, when (ms), device ("" = unsigned), number; False without any.
     """
 
     window: str
     device: str
-    known: list[tuple[str, int, str]]
+    known: list[tuple[str, int]]
     doubt: tuple[int, str, int, str, int] | bool
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.api.doors import Doors, serving_at
@@ -216,6 +217,21 @@ async def test_what_is_no_rating_at_all_has_its_result_too(doors: Doors, bad: An
     assert (other["rid"], other["status"], other["code"]) == ("", "rejected", "validation")
     again = await doors.pad["w1"].post("ratings", body, key="k")
     assert (again.body, again.replayed) == (first.body, True)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"[" * 5000 + b"]" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b'{"rid":"\\ud800"}', b'{"rid":1e999}', b"-0"],
+)
+async def test_hostile_json_in_one_item_never_costs_another(doors: Doors, bad: bytes) -> None:
+    await doors.serve()
+    good = msgspec.json.encode(item("good"))
+    got = await doors.pad["w1"].ask("POST", "ratings", b'{"items":[' + bad + b"," + good + b"]}")
+    if got.status == 400:  # no JSON reader takes that much
+        assert got.code == (400, "validation")
+        return
+    one, two = got.ok()["results"]
+    assert (one["status"], two) == ("rejected", {"rid": "good", "status": "recorded"})
 
 
 async def test_a_batch_of_nothing_but_broken_ratings_is_answered(doors: Doors) -> None:

@@ -65,7 +65,7 @@ reading('windows', function(ctx, argv)
 end)
 
 -- The pads of all windows: {window, the device that rated last, the devices it knows, the latest first: {device, highest
--- number, its last numbers}, the doubts or false: {how many, why, when, device, number}}.
+-- number}, the doubts or false: {how many, why, when, device, number}}.
 reading('pads', function(ctx)
   local answer, names = {}, {}
   for _, id in ipairs(ctx.rules.window_order) do
@@ -73,8 +73,9 @@ reading('pads', function(ctx)
   end
   local kept = #names > 0 and call('HMGET', ctx.state, unpack(names)) or {}
   for i, w in ipairs(window_records(ctx, ctx.rules.window_order)) do
-    local pads, doubt = kept[2 * i - 1], kept[2 * i]
-    answer[i] = {w[W.id], w[W.pad] or '', pads and unpack_(pads) or {}, doubt and unpack_(doubt) or false}
+    local pads, doubt, known = kept[2 * i - 1], kept[2 * i], {}
+    for n, pad in ipairs(pads and unpack_(pads) or {}) do known[n] = {pad[1], pad[2]} end
+    answer[i] = {w[W.id], w[W.pad] or '', known, doubt and unpack_(doubt) or false}
   end
   return {1, answer}
 end)
