@@ -17,10 +17,9 @@ from typing import Any
 from qserver import archive
 from qserver.archive.archiver import Archiver
 from qserver.archive.shelf import Shelf
-from qserver.store.library import Library
 from qserver.store.store import Store
 from qserver.store.topology import Topology
-from tests.store.clocks import CLOCK
+from tests.store.clocks import CheckedLibrary
 
 ROOM = str(Path(archive.__file__).parent)
 
@@ -46,7 +45,7 @@ async def main(url: str, directory: str, at: int) -> None:
     """Opens the archive and archives what is to be archived."""
     topology = Topology.from_url(url)
     await topology.open()
-    store = Store(topology, library=Library(CLOCK))
+    store = Store(topology, library=CheckedLibrary())  # the clock that the test sets is its library's
     await store.start()
     watch = Watch(at)
     threading.settrace(watch)
