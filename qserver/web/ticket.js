@@ -121,7 +121,8 @@ function now(ticket, ahead) {
 // Each call once, and each further call of it.
 function buzz(ticket) {
   const call = ticket.state === "called" ? `${ticket.leg}:${ticket.calls}` : "";
-  if (call && call !== buzzed) navigator.vibrate?.([400, 200, 400, 200, 400]);
+  const touched = navigator.userActivation?.hasBeenActive ?? true; // before a touch browsers refuse, and complain
+  if (call && call !== buzzed && touched) navigator.vibrate?.([400, 200, 400, 200, 400]);
   buzzed = call;
 }
 
