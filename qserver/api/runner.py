@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
@@ -18,6 +18,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
+
+from qserver.outlet import Outlet
 
 from . import problems
 from .asked import Asked, Origin, whole
@@ -69,7 +71,7 @@ class Protocol(RequestHandler):
     end its side behind its last request (`shutdown`): what came whole is answered before the connection ends.
     """
 
-    __slots__ = ("_app", "_ended", "_frame", "_later", "_origin", "_serving", "_straight", "_taken")
+    __slots__ = ("_app", "_ended", "_frame", "_later", "_origin", "_outlet", "_serving", "_straight", "_taken")
 
     def __init__(self, server: Server, app: web.Application) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **OPTIONS)
@@ -89,10 +91,21 @@ class Protocol(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         super().connection_made(transport)
+        self._outlet = Outlet(cast("asyncio.Transport", transport))
         peer = self.peername
         self._origin = Origin(
             peer[0] if isinstance(peer, tuple) else "", "https" if self.ssl_context else "http", self.gone
         )
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Called by the loop."""
+        self._outlet.hold()
+        super().connection_lost(exc)
+
+    def _leave_to_aiohttp(self) -> None:
+        """From now on everything goes aiohttp's way, perhaps to another protocol."""
+        self._straight = False
+        self._outlet.hold()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
@@ -104,7 +117,7 @@ class Protocol(RequestHandler):
         if self._straight and data:  # aiohttp gives itself nothing, to go on with what it has
             found = whole(data)
             if found is None:
-                self._straight = False
+                self._leave_to_aiohttp()
             elif self._idle() and found.path.startswith(API):
                 self._request_in_progress = True  # who shuts down waits for it
                 method, path, query, headers, content = found
@@ -157,7 +170,7 @@ class Protocol(RequestHandler):
             answer = await self._frame.answer(asked)
             close = answer.closes
             if self.transport is not None:
-                self.transport.write(answer.whole(not close))
+                self._outlet.write(answer.whole(not close))
         except ConnectionError:
             pass  # the client is gone
         finally:
@@ -170,7 +183,7 @@ class Protocol(RequestHandler):
                 self.force_close()
             elif self._later and self.transport is not None:
                 later, self._later = self._later, b""
-                self._straight = False
+                self._leave_to_aiohttp()
                 self.transport.resume_reading()
                 super().data_received(later)
                 if self._ended and not self._unanswered():

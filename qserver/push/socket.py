@@ -2,21 +2,17 @@
 
 The transport belongs to this protocol alone: no task, no queue and no timer per client. What a message means is the
 session's and the door's business; this file only moves bytes, answers pings and closes properly.
-
-As long as a transport holds nothing back, frames go straight to the kernel by `send`: what the loop's transport does
-before and after the same system call is a tenth of a delivery's cost. What the kernel does not take goes to the
-transport, and everything after it queues there until that is empty.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket as sockets
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from websockets.frames import Opcode
 
+from qserver.outlet import Outlet
 from qserver.wire.codecs import Codec
 from qserver.wire.messages import TOO_BIG, Ack, Bye, Close, Hello, Resync
 
@@ -51,26 +47,22 @@ class Door(Protocol):
         """When clients that are sent away now may come back."""
 
 
-class Socket(asyncio.Protocol):
+class Socket(Outlet, asyncio.Protocol):
     """A client's connection. `subject` is the ticket id on the topic `ticket`; `token` names the token it came with.
-
-    `send` gives whole frames to the kernel and answers how much it took; BlockingIOError when they must go by `write`.
+    What is written are whole frames.
     """
 
     __slots__ = (
-        "_allowance", "_counted", "_door", "_incoming", "_loop", "_plain", "_raw", "channel", "device", "mark", "send",
-        "session", "subject", "token", "transport",
+        "_allowance", "_counted", "_door", "_incoming", "_loop", "channel", "device", "mark", "session", "subject",
+        "token",
     )  # fmt: skip
 
     def __init__(self, door: Door, codec: Codec, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
         self._loop = asyncio.get_running_loop()
         self._door = door
         self._incoming = Incoming()
         self.session = Session(codec, self._loop.time())
-        self.transport: asyncio.Transport = transport
-        self._plain = transport.get_extra_info("sslcontext") is None  # what is written is what is sent
-        self._raw: sockets.socket | None = None
-        self.send: Callable[[bytes], int] = _held  # the answer to the upgrade may not have left yet
         self._allowance = door.config.frames_burst  # frames it may send now
         self._counted = self._loop.time()
         self.channel: Channel | None = None
@@ -81,46 +73,10 @@ class Socket(asyncio.Protocol):
 
     # Out
 
-    def write(self, data: bytes) -> None:
-        """Writes whole frames; to a connection that has closed meanwhile, nothing."""
-        if self._plain and not self.transport.get_write_buffer_size():
-            if self._raw is None:
-                self._go_direct()
-            try:
-                taken = self.send(data)
-            except BlockingIOError:
-                taken = 0
-            except OSError:
-                self.transport.abort()
-                return
-            if taken == len(data):
-                return
-            data = data[taken:]
-        self.queue(data)
-
-    def queue(self, data: bytes) -> None:
-        """Gives the transport what the kernel did not take; what follows has to wait behind it."""
-        self._hold()
-        try:
-            self.transport.write(data)
-        except RuntimeError:
-            self.transport.abort()
-
-    def _go_direct(self) -> None:
-        """From now on frames need not go by the transport."""
-        seen = cast("sockets.socket", self.transport.get_extra_info("socket"))
-        self._raw = sockets.socket(seen.family, seen.type, seen.proto, fileno=seen.fileno())
-        self.send = self._raw.send
+    def rerouted(self) -> None:
+        """Tells the channel, whose rounds have each socket's `send` at hand."""
         if self.channel is not None:
             self.channel.rerouted(self)
-
-    def _hold(self) -> None:
-        """Ends that. A round under way may still have the `send` of before: it fails, for its socket is no more."""
-        if self._raw is not None:
-            self._raw.detach()
-            self._raw, self.send = None, _held
-            if self.channel is not None:
-                self.channel.rerouted(self)
 
     def bye(self, code: Close) -> None:
         """Tells the client to go, and when to come back if it may."""
@@ -220,14 +176,9 @@ class Socket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is no more; its descriptor is closed next, and may be another's then."""
         self._plain = False
-        self._hold()
+        self.hold()
         self._leave()
         self._door.gone(self)
-
-
-def _held(_: bytes) -> int:
-    """Stands for `send` while it would overtake what the transport holds."""
-    raise BlockingIOError
 
 
 def tune(transport: asyncio.Transport, config: PushConfig) -> None:
