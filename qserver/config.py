@@ -86,7 +86,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=60, le=31_536_000, description="how long whoever logged in stays so, seconds")
     ] = 43_200
     requests_in_flight: Annotated[
-        int, Meta(ge=16, description="requests worked on at one time, per process; more are told to come again (503)")
+        int,
+        Meta(
+            ge=16,
+            description="requests worked on at one time, per process, while a disk stalls; a quarter of it once so "
+            "many wait though answers flow; more are told to come again (503)",
+        ),
     ] = 1024
     webhook_targets: Annotated[
         Reach,

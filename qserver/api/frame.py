@@ -36,6 +36,10 @@ REPEATED: Final = frozenset({"hall", "window", "service"})
 _encode = msgspec.json.Encoder().encode
 
 
+TOO_MUCH: Final = "too much is being done at once"
+_full: Final = problems.unavailable(Unavailable(TOO_MUCH))
+
+
 class Endpoint:
     """A route made ready: its row of the role table, its readers, its counters."""
 
@@ -142,6 +146,20 @@ class Frame:
                 self._places.clear()
             self._places[path] = node, dict(parts)
 
+    def turned_away(self, method: str, path: str, remote: str) -> bytes | None:
+        """The answer to a request for which there is no room, before anything else about it is looked at; None when
+        there may be. What is refused must cost next to nothing, or refusing takes the time of those who are served.
+        """
+        if (place := self._places.get(path)) is None:
+            return None
+        endpoint, hall = place[0].endpoints.get(method), place[1].get("hall", "")
+        if endpoint is None or endpoint.exempt or self._in_flight.has_room(hall, time.monotonic()):
+            return None
+        endpoint.meter.count(503, 0.0)
+        if self._log is not None:
+            self._log.add(endpoint.key, 503, 0.0, "", hall, remote)
+        return _full.whole()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """`answer` for what aiohttp has read."""
         return await self.answer(Asked.of(request))
@@ -220,12 +238,12 @@ class Frame:
         content = await intake.body(request, endpoint.route.bound)
         if endpoint.exempt:
             return await self._work(endpoint, parts, request, known, content)
-        if not self._in_flight.enter(hall):
-            raise Unavailable("too much is being done at once")
+        if not self._in_flight.enter(hall, time.monotonic()):
+            raise Unavailable(TOO_MUCH)
         try:
             return await self._work(endpoint, parts, request, known, content)
         finally:
-            self._in_flight.leave(hall)
+            self._in_flight.leave(hall, time.monotonic())
 
     async def _work(
         self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes

@@ -54,34 +54,58 @@ class Rate:
             self._paid = dict(kept)
 
 
+STALLED_S = 0.1
+"""When nothing was answered for so long, what is in flight waits for something else than its turn: a disk, mostly."""
+_FLOWING = 3 / 8
+
+
 class InFlight:
     """Bounds the work at one time so that one hall's flood leaves room for the others.
 
     Below half the bound everybody comes in. Above it a hall may hold its equal share of the bound among the halls
     at work now; a hall below its share comes in even when others had filled the bound before it came, up to twice
     the bound in all.
+
+    The bound is for a disk that stalls: those in flight wait for it together and are answered together. When answers
+    flow and still a quarter of the bound is in flight, each waits for those before it, and more would all wait too
+    long: then that quarter is the bound, until an eighth is left.
     """
 
     def __init__(self, bound: int) -> None:
-        self._bound = bound
+        self._full = bound
+        self._quarter = max(1, bound // 4)
+        self._crowded = False
+        self._answered_s = -math.inf
         self._halls: dict[str, int] = {}
         self.total = 0
 
-    def enter(self, hall: str) -> bool:
-        """Whether one more request of the hall ("" = of none) may be worked on; if so, `leave` afterwards."""
-        halls = self._halls
-        mine = halls.get(hall, 0)
-        if self.total * 2 >= self._bound > 0:
-            active = len(halls) + (mine == 0)
-            if mine >= max(1, self._bound // active) or self.total >= 2 * self._bound:
-                return False
-        halls[hall] = mine + 1
+    def has_room(self, hall: str, now_s: float) -> bool:
+        """Whether one more request of the hall ("" = of none) may be worked on."""
+        if not self._full:
+            return True
+        if self.total >= self._quarter and now_s - self._answered_s <= STALLED_S:
+            self._crowded = True
+        bound = self._quarter if self._crowded else self._full
+        if self.total * 2 < bound:
+            return True
+        mine = self._halls.get(hall, 0)
+        active = len(self._halls) + (mine == 0)
+        return mine < max(1, bound // active) and self.total < 2 * bound
+
+    def enter(self, hall: str, now_s: float) -> bool:
+        """Begins a request of the hall if there is room for it, and says so; if so, `leave` afterwards."""
+        if not self.has_room(hall, now_s):
+            return False
+        self._halls[hall] = self._halls.get(hall, 0) + 1
         self.total += 1
         return True
 
-    def leave(self, hall: str) -> None:
+    def leave(self, hall: str, now_s: float) -> None:
         """Ends what `enter` began."""
+        self._answered_s = now_s
         self.total -= 1
+        if self.total * 2 < self._quarter:
+            self._crowded = False
         mine = self._halls[hall] - 1
         if mine:
             self._halls[hall] = mine

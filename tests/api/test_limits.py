@@ -153,6 +153,26 @@ async def test_one_halls_flood_leaves_room_for_others(start_api: StartApi, monke
     assert api.frame.in_flight == 0
 
 
+async def test_who_is_turned_away_at_the_door_is_counted_and_told_when_to_come_again(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(limits=Limits(0, 0, in_flight=8))
+    monkeypatch.setattr(limits_module, "STALLED_S", -1.0)  # what was answered before does not count
+    path = f"{HALL}/tickets"
+    assert (await api.ask("POST", path, {"service": "a"})).status == 201  # from here on the path is known
+    gate = Gate(api, monkeypatch)
+    tasks = await gate.fill(api, "h1", 8)
+    answers = [await api.ask("POST", path, {"service": "a"}, by=by) for by in (Role.ADMIN, "unknown")]
+    assert {(answer.status, answer.code, answer.headers["Retry-After"]) for answer in answers} == {
+        (503, "unavailable", "1")
+    }
+    metrics = (await api.ask("GET", "/metrics", by="")).content.decode()
+    assert 'method="POST",route="/api/v1/halls/{hall}/tickets",status="503"} 2' in metrics
+    gate.open.set()
+    assert {answer.status for answer in await asyncio.gather(*tasks)} == {200}
+    assert (await api.ask("POST", path, {"service": "a"}, by="unknown")).status == 401
+
+
 # The bookkeeping itself
 
 
@@ -188,20 +208,44 @@ def test_accounts_are_bounded_and_who_owes_most_is_kept(monkeypatch: pytest.Monk
     assert rate.take("greedy", 5.0) > 0
 
 
+def entered(work: InFlight, hall: str, times: int, now_s: float = 0.0) -> int:
+    """How many of so many come in; who does not is not followed by one who does."""
+    found = [work.enter(hall, now_s) for _ in range(times)]
+    assert found == sorted(found, reverse=True)
+    return sum(found)
+
+
 def test_in_flight_is_shared_equally_under_pressure() -> None:
     work = InFlight(12)
-    assert [work.enter("a") for _ in range(14)] == [True] * 12 + [False] * 2
-    assert [work.enter("b") for _ in range(8)] == [True] * 6 + [False] * 2
-    assert [work.enter("c") for _ in range(6)] == [True] * 4 + [False] * 2
-    assert work.total == 22 and not work.enter("a")
-    assert work.enter("d") and work.enter("e") and not work.enter("f")  # twice the bound is the end
+    assert entered(work, "a", 14) == 12
+    assert entered(work, "b", 8) == 6
+    assert entered(work, "c", 6) == 4
+    assert work.total == 22 and not work.enter("a", 0.0)
+    # Twice the bound is the end.
+    assert work.enter("d", 0.0) and work.enter("e", 0.0) and not work.enter("f", 0.0)
     for hall, times in (("a", 12), ("b", 6), ("c", 4), ("d", 1), ("e", 1)):
         for _ in range(times):
-            work.leave(hall)
-    assert work.total == 0 and work.enter("a")
+            work.leave(hall, 0.0)
+    assert work.total == 0 and work.enter("a", 0.0)
 
 
 def test_below_half_the_bound_everybody_comes_in() -> None:
     work = InFlight(10)
-    assert work.enter("b")
-    assert [work.enter("a") for _ in range(6)] == [True] * 5 + [False]
+    assert work.enter("b", 0.0)
+    assert entered(work, "a", 6) == 5
+
+
+def test_while_answers_flow_fewer_come_in_than_in_a_stall() -> None:
+    work = InFlight(16)
+    assert entered(work, "a", 20, 0.0) == 16, "nothing was answered for a while: they wait for something else"
+    work.leave("a", 0.1)
+    assert entered(work, "a", 20, 0.1) == 0
+    for _ in range(13):
+        work.leave("a", 0.1)
+    assert entered(work, "a", 20, 5.0) == 2, "crowded, also should the disk stall now"
+    for _ in range(3):
+        work.leave("a", 5.1)
+    assert entered(work, "a", 20, 5.1) == 3
+    for _ in range(3):
+        work.leave("a", 5.2)
+    assert entered(work, "a", 20, 6.0) == 15, "no longer crowded"
