@@ -63,6 +63,11 @@ class Outlet:
     def rerouted(self) -> None:
         """Called when `send` has become another one."""
 
+    @property
+    def descriptor(self) -> int:
+        """The connection's descriptor while `send` may be used; -1 while it may not."""
+        return -1 if self._raw is None else self._raw.fileno()
+
     def _go_direct(self) -> None:
         seen = cast("sockets.socket", self.transport.get_extra_info("socket"))
         self._raw = sockets.socket(seen.family, seen.type, seen.proto, fileno=seen.fileno())

@@ -11,7 +11,7 @@ What a joiner must be given first is the topic's own business (`_catch_up`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,7 @@ from .clock import Clock
 from .config import PushConfig
 from .frames import Framed
 from .metrics import Meter
+from .uring import LARGEST, Requests, Uring
 
 if TYPE_CHECKING:
     from .socket import Socket
@@ -50,19 +51,40 @@ class Tools(NamedTuple):
     config: PushConfig
     clock: Clock
     meter: Meter
+    ring: Uring | None = None
 
 
-class Audience(NamedTuple):
-    """Sockets and, in the same order, their `send`: a round over thousands then touches no other object of theirs,
-    and what it does not touch need not come from memory.
+SETTLED = 3
+"""In which of its rounds an audience's sends are made ready for the kernel."""
+TOGETHER = 16
+"""Fewer sockets than this are quicker one by one."""
+
+
+class Audience:
+    """A chunk of sockets and, in the same order, their `send`: a round over thousands then touches no other object of
+    theirs, and what it does not touch need not come from memory. It stays as it is: when a socket comes, goes or is
+    rerouted, another audience is made, and this one is `stale`: a round under way may still have it.
     """
 
-    sends: list[Callable[[bytes], int]]
-    sockets: list[Socket]
+    __slots__ = ("_requests", "_used", "sends", "sockets", "stale")
 
-    def chunk(self, at: int, size: int) -> Audience:
-        """So many from one on."""
-        return Audience(self.sends[at : at + size], self.sockets[at : at + size])
+    def __init__(self, sockets: list[Socket]) -> None:
+        self.sockets = sockets
+        self.sends = [socket.send for socket in sockets]
+        self.stale = False
+        self._used = 0
+        self._requests: Requests | None = None
+
+    def requests(self, ring: Uring) -> Requests | None:
+        """All these sends as the kernel takes them together; None when one must go otherwise, and when making them
+        does not pay: for few, and for an audience that may not stay as it is.
+        """
+        self._used += 1
+        if self._used == SETTLED and TOGETHER <= len(self.sockets) <= ring.size:
+            descriptors = [socket.descriptor for socket in self.sockets]
+            if min(descriptors) >= 0:
+                self._requests = Requests(ring, descriptors)
+        return None if self.stale else self._requests  # a descriptor may be somebody else's by now
 
 
 class Channel:
@@ -73,7 +95,7 @@ class Channel:
         self.tools = tools
         self.joining: dict[Socket, Ask] = {}
         self._members: tuple[dict[Socket, None], ...] = tuple({} for _ in CODECS)
-        self._audiences: list[Audience | None] = [None] * len(CODECS)
+        self._audiences: list[list[Audience]] = [[] for _ in CODECS]
         self._pending: list[Framed] = []
         self._round: asyncio.Task[None] | None = None
         self._posted = 0  # contents posted so far, heartbeats not counted
@@ -109,11 +131,11 @@ class Channel:
         index = socket.session.codec.index
         if socket in self._members[index]:
             del self._members[index][socket]
-            self._audiences[index] = None
+            self._changed(index)
 
     def rerouted(self, socket: Socket) -> None:
         """The socket's `send` is another one now."""
-        self._audiences[socket.session.codec.index] = None
+        self._changed(socket.session.codec.index)
 
     def filled(self, socket: Socket) -> None:
         """The socket's buffer is full: it is left out until it drains."""
@@ -138,16 +160,14 @@ class Channel:
             return
         batch, self._pending = self._pending, []
         self._begun = self._posted
-        audience = (
-            [(self._audience(codec.index), self._joined(batch, codec.index)) for codec in CODECS] if batch else []
-        )
+        chunks = [
+            (audience, data)
+            for codec in CODECS
+            if batch and (data := self._joined(batch, codec.index))
+            for audience in self._audience(codec.index)
+        ]
         if self.joining:
             self._admit()
-        chunks = [
-            (whole.chunk(at, self.tools.config.chunk), data)
-            for whole, data in audience
-            for at in range(0, len(whole.sockets), self.tools.config.chunk)
-        ]
         if not chunks:
             return
         self.tools.meter.rounds += 1
@@ -167,12 +187,17 @@ class Channel:
         if self._round is not None:
             self._round.cancel()
 
-    def _audience(self, index: int) -> Audience:
+    def _audience(self, index: int) -> list[Audience]:
         found = self._audiences[index]
-        if found is None:
-            members = list(self._members[index])
-            found = self._audiences[index] = Audience([socket.send for socket in members], members)
+        if not found:
+            members, size = list(self._members[index]), self.tools.config.chunk
+            found = self._audiences[index] = [Audience(members[at : at + size]) for at in range(0, len(members), size)]
         return found
+
+    def _changed(self, index: int) -> None:
+        for audience in self._audiences[index]:
+            audience.stale = True
+        self._audiences[index] = []
 
     def _joined(self, batch: Sequence[Framed], index: int) -> bytes:
         if not self._members[index]:
@@ -180,8 +205,24 @@ class Channel:
         return b"".join([framed.frame(CODECS[index]) for framed in batch])
 
     def _write(self, audience: Audience, data: bytes, batch: Sequence[Framed]) -> None:
-        (sends, sockets), size, taken = audience, len(data), 0
-        rest = iter(sends)
+        sockets, given = audience.sockets, 0
+        ring = self.tools.ring
+        if ring is not None and (requests := audience.requests(ring)) and len(data) <= LARGEST:
+            given, failed = ring.send(requests, data)
+            for number, taken in failed:
+                self._give(sockets[number], data, max(0, taken))
+        if given < len(sockets):
+            self._each(audience, given, data)
+        self.tools.meter.sent(len(sockets), len(batch), len(data))
+        now_ms = self.tools.clock.now_ms()
+        for framed in batch:
+            if isinstance(framed.message, BoardEvent):
+                self.tools.meter.shown(now_ms - framed.message.at_ms, len(sockets))
+
+    def _each(self, audience: Audience, first: int, data: bytes) -> None:
+        """Writes to one socket after the other, from one on."""
+        sockets, size, taken = audience.sockets, len(data), 0
+        rest = iter(audience.sends[first:] if first else audience.sends)
         while True:
             try:
                 for send in rest:
@@ -191,16 +232,14 @@ class Channel:
                     break
             except OSError:  # it goes by the transport, or the kernel takes nothing now, or it closed meanwhile
                 taken = 0
-            socket = sockets[-1 - length_hint(rest)]
-            if taken:
-                socket.queue(data[taken:])
-            else:
-                socket.write(data)
-        self.tools.meter.sent(len(sockets), len(batch), len(data))
-        now_ms = self.tools.clock.now_ms()
-        for framed in batch:
-            if isinstance(framed.message, BoardEvent):
-                self.tools.meter.shown(now_ms - framed.message.at_ms, len(sockets))
+            self._give(sockets[-1 - length_hint(rest)], data, taken)
+
+    def _give(self, socket: Socket, data: bytes, taken: int) -> None:
+        """Sees to what the kernel did not take."""
+        if taken:
+            socket.queue(data[taken:])
+        else:
+            socket.write(data)
 
     def _admit(self) -> None:
         """Lets joiners in, at most a chunk of them in one go."""
@@ -228,7 +267,7 @@ class Channel:
             self._count(ask, whole)
             codec = socket.session.codec
             self._members[codec.index][socket] = None  # before the write: it may find the buffer full
-            self._audiences[codec.index] = None
+            self._changed(codec.index)
             data = b"".join([framed.frame(codec) for framed in frames])
             if data:
                 socket.write(data)

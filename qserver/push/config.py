@@ -19,6 +19,7 @@ class PushConfig:
     unsent: int = 16 * 1024  # TCP_NOTSENT_LOWAT, for the same reason
     ring: int = 256  # events kept per hall for screens that come back
     seed: int = 1000  # entries of the stream's tail looked at to fill the ring at start
+    together: bool = True  # a chunk's sends in one system call, where the kernel has io_uring and lets us
     chunk: int = 500  # sockets written to before commands get their turn
     welcomes_per_s: int = 3000  # accepted screens that are served per second; the others wait in line
     welcome_burst: int = 50  # screens served in one go

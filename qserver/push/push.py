@@ -25,6 +25,7 @@ from .metrics import Meter
 from .roster import Roster
 from .socket import Socket, tune
 from .upgrade import Refused, Upgraded, agree, take_over
+from .uring import opened
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class Push:
         self._authenticator = authenticator
         self._devices = Devices(store)
         self._roster = Roster(self.config, clock, self.meter, self._devices)
-        self._hub = Hub(store, Tools(self.config, clock, self.meter))
+        self._ring = opened(self.config.chunk) if self.config.together else None
+        self._hub = Hub(store, Tools(self.config, clock, self.meter, self._ring))
         self._admission = Admission(store, authenticator, self._hub, self._roster)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -67,6 +69,8 @@ class Push:
         for socket in list(self._roster.sockets):
             socket.transport.abort()
         await self._hub.stop()
+        if self._ring is not None:
+            self._ring.close()
         await self._devices.stop()
 
     async def handler(self, request: web.Request) -> web.StreamResponse:

@@ -10,7 +10,7 @@ import pytest
 
 from qserver.domain.lifecycle import Role
 from tests.api.edge import Api
-from tests.api.test_asked import BODY, TICKETS, Raw, at_work, number, post
+from tests.api.test_asked import BODY, TICKETS, Raw, at_work, goes_on, number, post
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -109,10 +109,4 @@ async def test_who_ends_its_side_and_then_leaves_hurts_nobody(api: Api, caplog: 
         raw.writer.write_eof()
         raw.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         raw.writer.transport.abort()
-    other = await Raw.to(api)
-    await other.say(post(api))
-    await number(other)
-    while api.frame.in_flight:
-        await asyncio.sleep(0)
-    assert not caplog.records
-    other.writer.close()
+    await goes_on(api, caplog)

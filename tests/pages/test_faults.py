@@ -4,6 +4,7 @@ tokens. Nothing may happen twice, nothing may be lost, nothing old may look live
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -113,9 +114,10 @@ async def test_ratings_given_without_a_connection_are_sent_later(screens: Screen
     await press(clerk, "s", "serving")
     await press(clerk, "f", "idle")
     await pad.route("**/ratings", lambda route: route.abort())
+    thanked = asyncio.ensure_future(expect(pad.locator("#screen")).to_contain_text("感谢您的评价"))  # for 5 s only
     async with pad.expect_request("**/ratings"):
         await pad.locator(".face[data-score='4']").click()
-    await expect(pad.locator("#screen")).to_contain_text("感谢您的评价")
+    await thanked
     assert (await hall.ask("GET", f"{H}/tickets/{number}"))["ticket"]["rating"] is None
     await pad.unroute_all()
     async with pad.expect_response("**/ratings") as sent:  # a power cut in between: the tablet starts anew

@@ -96,8 +96,9 @@ async def test_a_visit(screens: Screens, hall: Hall) -> None:
     await pad.locator(".face[data-score='2']").click()
     await pad.get_by_text("效率低").click()
     await pad.locator("#comment").fill("<b>等了很久</b>")
+    thanked = asyncio.ensure_future(expect(pad.locator("#screen")).to_contain_text("感谢您的评价"))  # for 5 s only
     await pad.locator("button[type=submit]").click()
-    await expect(pad.locator("#screen")).to_contain_text("感谢您的评价")
+    await thanked
     await expect(phone.locator("#rating")).to_contain_text("不满意")
     review = supervisor.locator("#reviews tr", has_text=number)
     await expect(review).to_contain_text("群众评价")

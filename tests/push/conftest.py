@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 import uvloop
 
-from qserver.push import PushConfig
+from qserver.push import PushConfig, channel
 from qserver.store.store import Store
 from tests.push.clients import Stand
 
@@ -33,7 +33,11 @@ def push_config() -> PushConfig:
 
 
 @pytest.fixture
-async def stand(valkey_store: Store, push_config: PushConfig) -> AsyncIterator[Stand]:
+async def stand(valkey_store: Store, push_config: PushConfig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
+    """On uvloop every round that can goes to the kernel together, as else only rounds of many do."""
+    if isinstance(asyncio.get_running_loop(), uvloop.Loop):
+        monkeypatch.setattr(channel, "TOGETHER", 1)
+        monkeypatch.setattr(channel, "SETTLED", 1)
     stand = Stand(valkey_store, push_config)
     await stand.start()
     try:
