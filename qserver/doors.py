@@ -42,7 +42,7 @@ BACKLOG = 4096
 """Connections the kernel accepts for us before we do: a whole hall that comes back at once waits in line."""
 SHUTDOWN_S = 3.0
 """How long requests that are being worked on may take to end."""
-COLLECT_AFTER = (20_000, 20, 20)
+COLLECT_AFTER = (7_000, 10, 10)
 """The collector's thresholds. Requests leave few cycles behind, and Python's own 700 made it 3 % of their cost."""
 _RETRY_S = 0.5
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
@@ -71,12 +71,24 @@ class Protocol(RequestHandler):
     end its side behind its last request (`shutdown`): what came whole is answered before the connection ends.
     """
 
-    __slots__ = ("_app", "_ended", "_frame", "_later", "_origin", "_outlet", "_serving", "_straight", "_taken")
+    __slots__ = (
+        "_app",
+        "_broken",
+        "_ended",
+        "_frame",
+        "_later",
+        "_origin",
+        "_outlet",
+        "_serving",
+        "_straight",
+        "_taken",
+    )
 
     def __init__(self, server: Server, app: web.Application) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **OPTIONS)
         self._app = app
         self._frame = app[FRAME]
+        self._broken = False  # what came is no HTTP
         self._straight = True  # nothing of what aiohttp was given can go on in what comes next
         self._serving: asyncio.Task[None] | None = None
         self._later = b""
@@ -109,6 +121,8 @@ class Protocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        if self._broken:
+            return
         if self._serving is not None:
             self._later += data
             if self.transport is not None:
@@ -130,6 +144,12 @@ class Protocol(RequestHandler):
                 self._serving = self._loop.create_task(self._serve(asked))
                 return
         super().data_received(data)
+        if self._messages and isinstance(told := self._messages[-1][0], _ErrInfo):
+            # Nothing that follows can be read, and the error's frames would keep what was until the collector comes.
+            self._broken = True
+            told.exc.with_traceback(None)
+            if self.transport is not None:
+                self.transport.pause_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio takes the answer, aiohttp gives none
         """Called by the loop; whether the connection stays open, for the answers to what was asked. Never on TLS, where

@@ -150,6 +150,7 @@ def _works(ring: Uring) -> bool:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
+        theirs.settimeout(1.0)  # what is said to have been sent is there already
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         requests = Requests(ring, [ours.fileno()])
         if ring.send(requests, b"abc") != (1, []) or theirs.recv(10) != b"abc":

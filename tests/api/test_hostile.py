@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import io
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -332,3 +335,29 @@ async def test_texts_of_all_scripts_come_back_as_they_were(api: Api) -> None:
     posted = await api.ask("POST", f"{HALL}/notices", {"text": text})
     assert posted.json["notice"]["text"] == text
     assert (await api.ask("GET", f"{HALL}/board")).json["board"]["notices"][0]["text"] == text
+
+
+async def test_what_is_no_http_is_read_no_further_and_leaves_nothing_behind(api: Api) -> None:
+    async def pour() -> None:
+        url = yarl.URL(api.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(64):
+                writer.write(b"A" * 65536)
+                await writer.drain()
+            await reader.read()
+        writer.close()
+
+    await pour()
+    gc.collect()
+    gc.disable()  # what only the collector finds fills the memory meanwhile
+    tracemalloc.start()
+    try:
+        for _ in range(8):
+            await pour()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < 3_000_000
+    await unharmed(api)
