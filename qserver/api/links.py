@@ -12,8 +12,7 @@ import msgspec
 from aiohttp import web
 
 from qserver.auth import secrets
-from qserver.domain import hall as halls
-from qserver.domain import tally, ticket
+from qserver.domain import rules, tally, ticket
 from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
 from qserver.store.answers import Issued, Op, RatingItem
@@ -60,7 +59,7 @@ async def _standing(call: Call) -> HolderAnswer:
         window_name_en=at.name_en if at else "",
         time_zone=hall.time_zone,
         then=[_named(known, service) for service in issued.ticket.services],
-        reasons=halls.named(hall.rating),
+        reasons=rules.named(hall.rating),
     )
 
 

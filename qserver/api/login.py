@@ -17,8 +17,8 @@ from qserver.auth import secrets
 from qserver.auth.authenticator import Authenticator
 from qserver.auth.login import Desk, Terms
 from qserver.domain.errors import Refusal
-from qserver.domain.hall import Id
 from qserver.domain.lifecycle import Role
+from qserver.domain.rules import Id
 from qserver.store.answers import Op
 from qserver.store.store import Store
 

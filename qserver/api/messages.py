@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from qserver.domain.hall import Id
+from qserver.domain.rules import Id
 from qserver.domain.tally import By
 from qserver.domain.ticket import Queue, Review, Ticket, Window
 from qserver.store.answers import Actor

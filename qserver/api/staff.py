@@ -12,8 +12,8 @@ import msgspec
 
 from qserver.auth import roles
 from qserver.domain.errors import Refusal
-from qserver.domain.hall import Id
 from qserver.domain.lifecycle import Role
+from qserver.domain.rules import Id
 from qserver.feed import trail
 from qserver.feed.cloudevents import CloudEvent, convert
 from qserver.store.answers import Answer, StaffChange, StaffRecord

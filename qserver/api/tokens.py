@@ -9,8 +9,8 @@ import msgspec
 
 from qserver.auth import roles, secrets
 from qserver.domain.errors import Refusal
-from qserver.domain.hall import Id
 from qserver.domain.lifecycle import Role
+from qserver.domain.rules import Id
 from qserver.store.answers import TokenRecord
 
 from .routing import Body, Call, Reply, Route

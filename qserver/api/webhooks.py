@@ -14,7 +14,7 @@ from aiohttp import web
 
 from qserver.auth.secrets import webhook_secret
 from qserver.domain.errors import Refusal
-from qserver.domain.hall import Id
+from qserver.domain.rules import Id
 from qserver.feed.cloudevents import CloudEvent
 from qserver.hooks import kinds, targets
 from qserver.hooks.hooks import Hooks

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qserver.domain import hall as halls
+from qserver.domain import rules
 
 SMALL = """
 id = "main"
@@ -238,21 +239,21 @@ def test_the_compiled_rules_pack_without_nothing() -> None:
 
 
 def test_beside_a_level_stand_its_reasons_else_the_indicators() -> None:
-    rating = halls.Rating(reasons={"1": ["慢"]}, reasons_en={"1": ["Slow"]}, indicators=["效率", "态度"])
-    assert halls.offered(rating, 1) == [("慢", "Slow")]
-    assert halls.offered(rating, 2) == [("效率", ""), ("态度", "")]
-    assert [zh for zh, _ in halls.offered(halls.Rating(), 2)] == ["服务效率", "服务水平", "服务态度"]
-    assert halls.named(halls.Rating(reasons={"2": ["慢"]})) == {"2": [("慢", "")]}
+    rating = rules.Rating(reasons={"1": ["慢"]}, reasons_en={"1": ["Slow"]}, indicators=["效率", "态度"])
+    assert rules.offered(rating, 1) == [("慢", "Slow")]
+    assert rules.offered(rating, 2) == [("效率", ""), ("态度", "")]
+    assert [zh for zh, _ in rules.offered(rules.Rating(), 2)] == ["服务效率", "服务水平", "服务态度"]
+    assert rules.named(rules.Rating(reasons={"2": ["慢"]})) == {"2": [("慢", "")]}
 
 
 def test_no_two_lists_have_one_form_and_the_same_list_has_one() -> None:
-    plain = halls.Rating()
-    assert halls.form(plain) == halls.form(halls.Rating(window_s=60, late_within="9wd")), "only the words count"
+    plain = rules.Rating()
+    assert rules.form(plain) == rules.form(rules.Rating(window_s=60, late_within="9wd")), "only the words count"
     lists: list[dict[str, Any]] = [
         {}, {"reasons": {"1": ["慢"]}}, {"reasons": {"2": ["慢"]}},
         {"reasons": {"1": ["慢"]}, "reasons_en": {"1": ["Slow"]}},
         {"indicators": ["慢"]}, {"version": "2020"}, {"version": "2021"},
     ]  # fmt: skip
-    forms = [halls.form(halls.Rating(**one)) for one in lists]
+    forms = [rules.form(rules.Rating(**one)) for one in lists]
     assert len(set(forms)) == len(forms)
     assert forms[-2].startswith("2020-") and forms[0] in forms[-2]

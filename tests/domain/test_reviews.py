@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from qserver.domain.events import KINDS
-from qserver.domain.hall import Reviews
 from qserver.domain.lifecycle import Role
 from qserver.domain.reviews import BACK, ENDED, STEPS, TERMS, ReviewState, picture, state_of
+from qserver.domain.rules import Reviews
 
 ALWAYS = {Role.SUPERVISOR, Role.ASSESSOR}
 

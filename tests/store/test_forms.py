@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qserver.domain import hall
+from qserver.domain import hall, rules
 from qserver.store.answers import SYSTEM, Op, RatingItem
 from tests.store.clocks import TimedStore
 from tests.store.conftest import HALL
@@ -17,7 +17,7 @@ async def offer(store: TimedStore, **rating: Any) -> str:
     """The hall offers another list; answers its form."""
     made = hall.parse(HALL | {"rating": {"window_s": 1800, **rating}})
     await store.configure(SYSTEM, made)
-    return hall.form(made.rating)
+    return rules.form(made.rating)
 
 
 async def rated(store: TimedStore, ticket: str, age: int = 0, window: str = "w1") -> str:
@@ -29,7 +29,7 @@ async def rated(store: TimedStore, ticket: str, age: int = 0, window: str = "w1"
 
 
 async def test_a_rating_says_from_which_list_its_words_were_chosen(timed: TimedStore) -> None:
-    first = hall.form(hall.parse(HALL).rating)
+    first = rules.form(hall.parse(HALL).rating)
     assert await rated(timed, await serve(timed)) == first
     second = await offer(timed, version="2027", reasons={"1": ["太慢"]})
     assert second.startswith("2027-")
@@ -40,7 +40,7 @@ async def test_a_rating_says_from_which_list_its_words_were_chosen(timed: TimedS
 
 
 async def test_a_rating_kept_offline_was_given_under_the_list_of_its_own_time(timed: TimedStore) -> None:
-    first = hall.form(hall.parse(HALL).rating)
+    first = rules.form(hall.parse(HALL).rating)
     early, late = [await serve(timed) for _ in range(2)]
     await timed.pass_ms(5 * MINUTE)
     second = await offer(timed, reasons={"1": ["太慢"]})
