@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,18 @@ _SOURCE = str(Path(__file__).parents[1])
 _READY_S, _STOP_S = 60.0, 30.0
 
 
-class Child:
-    """A process on one core; ready on entry, gone on exit, and when this process is killed."""
+def python(*arguments: str) -> list[str]:
+    """This Python as a program, with these arguments."""
+    return [sys.executable, *arguments]
+
+
+class Child(ABC):
+    """A process on one core; ready on entry, gone on exit, and when this process is killed.
+
+    `PROBE`: a request that is answered with 200 once it serves.
+    """
+
+    PROBE = "GET", "/readyz"
 
     def __init__(self, core: int) -> None:
         self.port = free_port()
@@ -51,13 +62,9 @@ class Child:
         """CPU time of all of them so far, s."""
         return cpu_s(self.pids)
 
+    @abstractmethod
     def program(self) -> list[str]:
-        """What is run, with its arguments: Python, unless a child says otherwise."""
-        return [sys.executable, *self.command()]
-
-    def command(self) -> list[str]:
-        """The arguments of Python."""
-        raise NotImplementedError
+        """What is run, with its arguments."""
 
     def environment(self) -> dict[str, str]:
         """What is added to ours."""
@@ -100,7 +107,7 @@ class Child:
                 break
             with contextlib.suppress(OSError):
                 pool = await Pool.open(self.port, 1)
-                status, _ = await pool.one(request(*self.probe()))
+                status, _ = await pool.one(request(*self.PROBE))
                 pool.close()
                 if status == 200:
                     return
@@ -109,10 +116,6 @@ class Child:
 
     def _said(self) -> str:
         return (self.folder / "log").read_text(errors="replace")[-3000:]
-
-    def probe(self) -> tuple[str, str]:
-        """A request that is answered with 200 once the child serves."""
-        raise NotImplementedError
 
     async def __aexit__(self, *_: object) -> None:
         process = self._process
@@ -131,13 +134,11 @@ class Child:
 class Floor(Child):
     """`benchmarks.noop`."""
 
-    def command(self) -> list[str]:
-        """The arguments of Python."""
-        return ["-c", f"import benchmarks.noop; benchmarks.noop.main({self.port})"]
+    PROBE = "POST", "/"
 
-    def probe(self) -> tuple[str, str]:
-        """A POST that does nothing."""
-        return "POST", "/"
+    def program(self) -> list[str]:
+        """Python with a handler that does nothing."""
+        return python("-c", f"import benchmarks.noop; benchmarks.noop.main({self.port})")
 
 
 class Product(Child):
@@ -148,9 +149,9 @@ class Product(Child):
         self.token = "bench-" + secrets.token_urlsafe(24)
         self._settings = settings
 
-    def command(self) -> list[str]:
-        """The arguments of Python."""
-        return ["-m", "qserver", "serve", "--port", str(self.port), "--data-dir", str(self.folder / "data")]
+    def program(self) -> list[str]:
+        """The product as its command line starts it."""
+        return python("-m", "qserver", "serve", "--port", str(self.port), "--data-dir", str(self.folder / "data"))
 
     def environment(self) -> dict[str, str]:
         """One load generator stands for a whole city's devices, so limits meant for one device are off."""
@@ -160,10 +161,6 @@ class Product(Child):
             "QSERVER_RATE_LIMIT_PER_ADDRESS": "0",
             **self._settings,
         }
-
-    def probe(self) -> tuple[str, str]:
-        """Ready means that the data server answers too."""
-        return "GET", "/readyz"
 
     @property
     def data_pid(self) -> int:

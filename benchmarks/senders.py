@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .broadcasters import SIZE
 from .load import Pool, request
-from .product import Child
+from .product import Child, python
 
 _HERE = Path(__file__).parent
 
@@ -68,9 +68,9 @@ class SendLoop(Sender):
 class Broadcaster(Sender):
     """One of `broadcasters`, named by `way`."""
 
-    def command(self) -> list[str]:
-        """The arguments of Python."""
-        return ["-c", f"import benchmarks.broadcasters as b; b.{self.way}({self.port}, {self.every_ms})"]
+    def program(self) -> list[str]:
+        """Python with that way."""
+        return python("-c", f"import benchmarks.broadcasters as b; b.{self.way}({self.port}, {self.every_ms})")
 
 
 class NodeWs(Sender):

@@ -11,6 +11,7 @@ What a joiner must be given first is the topic's own business (`_catch_up`).
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from operator import length_hint
@@ -87,7 +88,7 @@ class Audience:
         return None if self.stale else self._requests  # a descriptor may be somebody else's by now
 
 
-class Channel:
+class Channel(ABC):
     """The sockets of one topic of one hall."""
 
     def __init__(self, name: str, tools: Tools) -> None:
@@ -103,13 +104,13 @@ class Channel:
 
     # The topic's own part
 
+    @abstractmethod
     def position(self) -> tuple[str, int]:
         """Epoch and last event of what was posted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _catch_up(self, socket: Socket, ask: Ask) -> Sequence[Framed] | None:
         """What a joiner needs to stand where members stand; None while that cannot be told."""
-        raise NotImplementedError
 
     # Who watches
 

@@ -17,9 +17,10 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture
 def ring() -> Iterator[Uring]:
-    found = uring.opened(8)
-    if found is None:
-        pytest.skip("this kernel has no io_uring for us")
+    try:
+        found = Uring(8)
+    except OSError as error:
+        pytest.skip(f"this kernel has no io_uring for us: {error}")
     yield found
     found.close()
 
@@ -114,6 +115,14 @@ def test_who_has_left_fails_alone(ring: Uring) -> None:
         given, failed = ring.send(ready, b"x")
         assert given == 3 and [number for number, _ in failed] == [1] and failed[0][1] < 0
         assert pairs[0][1].recv(9) == pairs[2][1].recv(9) == b"x"
+
+
+def test_where_there_is_one_it_is_taken_and_else_it_is_said(ring: Uring, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = uring.opened(500)
+    assert found is not None and found.size == 512
+    found.close()
+    monkeypatch.setattr(Uring, "send", lambda *_: (1, []))  # a kernel that says so and sends nothing
+    assert uring.opened(500) is None
 
 
 def test_a_kernel_without_it_is_lived_with(monkeypatch: pytest.MonkeyPatch) -> None:
