@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 from aiohttp import web
 from aiohttp.streams import StreamReader
 
+from qserver.remembered import Remembered
+
 HEAD_MAX: Final = 8000
 """A longer head is aiohttp's, with its bounds."""
 
@@ -73,28 +75,11 @@ class Origin(NamedTuple):
     gone: Callable[[], bool]
 
 
-class Known:
-    """What was read from lines before: a device gives nearly the same head with every request. Nobody can fill the
-    memory: long lines are not kept, and when there are too many all are forgotten.
-    """
-
-    MOST: Final = 4096
-    LONGEST: Final = 256
-
-    def __init__(self) -> None:
-        self._read: dict[bytes, tuple[str, ...]] = {}
-        self.get = self._read.get
-
-    def add(self, line: bytes, read: tuple[str, ...]) -> None:
-        """Remembers what a line says."""
-        if len(line) <= self.LONGEST:
-            if len(self._read) >= self.MOST:
-                self._read.clear()
-            self._read[line] = read
-
-
-_starts: Final = Known()
-_lines: Final = Known()
+_starts: Final = Remembered[bytes, tuple[str, str, str]](4096)
+_lines: Final = Remembered[bytes, tuple[str, str]](4096)
+"""What was read from lines before: a device gives nearly the same head with every request."""
+_LONGEST: Final = 256
+"""Longer lines are read anew each time."""
 
 
 class Whole(NamedTuple):
@@ -131,21 +116,19 @@ def whole(data: bytes) -> Whole | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    method, path, query = start
-    return Whole(method, path, query, headers, content)
+    return Whole(*start, headers, content)
 
 
-def _start(first: bytes) -> tuple[str, ...] | None:
+def _start(first: bytes) -> tuple[str, str, str] | None:
     """Method, path and query of a request's first line; None when it is anything unusual."""
     match = _START.fullmatch(first)
     if match is None:
         return None
     read = match[1].decode(), match[2].decode(), (match[3] or b"").decode()
-    _starts.add(first, read)
-    return read
+    return _starts.add(first, read) if len(first) <= _LONGEST else read
 
 
-def _line(line: bytes) -> tuple[str, ...] | None:
+def _line(line: bytes) -> tuple[str, str] | None:
     """Name and value of a header's line; None when it is aiohttp's."""
     match = _LINE.fullmatch(line)
     if match is None:
@@ -154,6 +137,6 @@ def _line(line: bytes) -> tuple[str, ...] | None:
     if name in _ODD:
         return None
     read = name, match[2].decode().strip()
-    if name != "idempotency-key":  # no two are the same
-        _lines.add(line, read)
-    return read
+    if name == "idempotency-key" or len(line) > _LONGEST:  # no two keys are the same
+        return read
+    return _lines.add(line, read)

@@ -17,6 +17,7 @@ from qserver.auth.authenticator import Authenticator
 from qserver.auth.principal import NOBODY, Principal
 from qserver.auth.roles import ACCESS, OPEN, SECRET, Access
 from qserver.domain.errors import Refusal, Unavailable
+from qserver.remembered import Remembered
 from qserver.store.answers import Op
 from qserver.store.store import Store
 
@@ -100,7 +101,7 @@ class Frame:
         self._callers = Callers(store, authenticator, limits)
         self._in_flight = InFlight(limits.in_flight)
         self._root = Node()
-        self._places: dict[str, tuple[Node, dict[str, str]]] = {}
+        self._places = Remembered[str, tuple[Node, dict[str, str]]](4096)
         self.lost = Meter("any", "none")
         self.endpoints = [self._place(route) for route in routes]
 
@@ -142,9 +143,7 @@ class Frame:
     def _remember(self, path: str, node: Node, parts: dict[str, str]) -> None:
         """Remembers where a path leads that devices ask for again and again: one whose parts are few in a hall."""
         if parts.keys() <= REPEATED and len(path) <= 256:
-            if len(self._places) >= 4096:  # anybody may ask for paths that do not exist
-                self._places.clear()
-            self._places[path] = node, dict(parts)
+            self._places.add(path, (node, dict(parts)))
 
     def turned_away(self, method: str, path: str, remote: str) -> bytes | None:
         """The answer to a request for which there is no room, before anything else about it is looked at; None when

@@ -56,7 +56,6 @@ class Rate:
 
 STALLED_S = 0.1
 """When nothing was answered for so long, what is in flight waits for something else than its turn: a disk, mostly."""
-_FLOWING = 3 / 8
 
 
 class InFlight:

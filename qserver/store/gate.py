@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from qserver.domain.errors import Unavailable
+from qserver.remembered import Remembered
 
 from . import keys
 from .answers import SYSTEM, Op
 from .batch import Batches, Sent, refusal
 from .library import Library
-from .link import Head, Reply, ReplyError
+from .link import Head, ReplyError
 from .topology import Topology
 
 CONTROL = -1
@@ -40,7 +41,7 @@ class Gate:
         self.partitions = partitions
         self.server_key = b""
         self._tags = keys.tags(partitions)
-        self._heads: dict[tuple[str, str], tuple[str, Head]] = {}
+        self._heads = Remembered[tuple[str, str], tuple[str, Head]](100_000)
         self._batches = Batches(self._batch)
         self._deadline_watchers: list[Callable[[int, float], None]] = []
 
@@ -85,7 +86,7 @@ class Gate:
                 if "already exists" not in error.message:
                     raise
 
-    async def _fcall(self, tag: str, head: Head, *args: Any) -> Reply:
+    async def _fcall(self, tag: str, head: Head, *args: Any) -> Any:
         try:
             return await self._topology.call(tag, head, *args)
         except ReplyError as error:
@@ -98,10 +99,8 @@ class Gate:
 
     def _head(self, scope: str, function: str, verb: str, tag: str, names: tuple[str, ...]) -> tuple[str, Head]:
         """The words before a function's arguments, packed once for each hall (or partition) and function."""
-        if len(self._heads) > 100_000:  # halls come from requests: never grow without bound
-            self._heads.clear()
-        found = self._heads[scope, function] = tag, Head(verb, self._library.name(function), len(names), *names)
-        return found
+        head = Head(verb, self._library.name(function), len(names), *names)
+        return self._heads.add((scope, function), (tag, head))
 
     def _hall(self, hall: str, function: str, verb: str = "FCALL") -> tuple[str, Head]:
         found = self._heads.get((hall, function))
@@ -129,19 +128,17 @@ class Gate:
             )
         elif hall:
             tag, head = self._hall(hall, "commands")
-            told_too: Any = await self._fcall(tag, head, *words)
-            reply: list[Any] = told_too[:-2]
-            next_ms, now_ms = told_too[-2:]
+            answers: list[Any]
+            *answers, next_ms, now_ms = await self._fcall(tag, head, *words)
             if due := float(next_ms):
                 for told in self._deadline_watchers:
                     told(self.partition(hall), (due - int(now_ms)) / 1000)
-            return reply
+            return answers
         else:
             tag, head = self._heads.get(("", "control")) or self._head(
                 "", "control", "FCALL", keys.CONTROL_TAG, keys.control_keys()
             )
-        answers: Any = await self._fcall(tag, head, *words)
-        return answers  # type: ignore[no-any-return]
+        return list(await self._fcall(tag, head, *words))
 
     async def _read(self, hall: str, function: str, *args: Any) -> tuple[bytes, list[Any]]:
         """A reading's packed answer and the packed records behind it."""
