@@ -129,12 +129,18 @@ async def test_ratings_given_without_a_connection_are_sent_later(screens: Screen
     assert screens.complaints(network=True) == EMPTY
 
 
-async def test_a_broken_rating_in_the_storage_holds_up_no_other_and_is_kept_aside(screens: Screens, hall: Hall) -> None:
+async def asked_for_a_rating(screens: Screens, hall: Hall) -> tuple[str, Page]:
+    """A ticket finished at window 2, and the pad there."""
     number = await hall.issue("reg")
     await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})
     pad = await screens.open("pad", "pad", "w2")
     for command in ("call", "start", "finish"):
         await hall.ask("POST", f"{H}/windows/w2/{command}")
+    return number, pad
+
+
+async def test_a_broken_rating_in_the_storage_holds_up_no_other_and_is_kept_aside(screens: Screens, hall: Hall) -> None:
+    number, pad = await asked_for_a_rating(screens, hall)
     await expect(pad.locator(".face[data-score='5']")).to_be_visible()
     broken = '[null, {"score": "5"}, {"rid": 7, "ticket": [], "at_ms": "x"}]'
     await pad.evaluate("broken => localStorage.setItem('qserver:spool:h1|w2', broken)", broken)
@@ -149,11 +155,7 @@ async def test_a_broken_rating_in_the_storage_holds_up_no_other_and_is_kept_asid
 
 
 async def test_a_face_pressed_before_a_power_cut_counts(screens: Screens, hall: Hall) -> None:
-    number = await hall.issue("reg")
-    await hall.ask("POST", f"{H}/windows/w2/open", {"staff": "1024"})
-    pad = await screens.open("pad", "pad", "w2")
-    for command in ("call", "start", "finish"):
-        await hall.ask("POST", f"{H}/windows/w2/{command}")
+    number, pad = await asked_for_a_rating(screens, hall)
     await pad.locator(".face[data-score='2']").click()
     await expect(pad.locator("form")).to_be_visible()
     async with pad.expect_response("**/ratings"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
+from qserver.domain.errors import Refusal
 from qserver.domain.events import Event
 from qserver.domain.ticket import Review
 from qserver.store.answers import SYSTEM, Op, RatingItem
@@ -22,6 +24,13 @@ MIDNIGHT = MORNING - 8 * HOUR - 26 * 60_000 - 40_000
 
 WAY = ("assign", "verify", "rectify", "revisit", "close")
 """The steps of the whole way."""
+
+
+async def refusal(act: Any) -> tuple[str, dict[str, object]]:
+    """The code and the data with which it is refused."""
+    with pytest.raises(Refusal) as refused:
+        await act
+    return refused.value.code, refused.value.data
 
 
 def end_of(days: int) -> int:

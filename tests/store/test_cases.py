@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from qserver.domain import hall
-from qserver.domain.errors import Refusal
 from qserver.store.answers import SYSTEM, Op
 from tests.store.clocks import MORNING, TimedStore
 from tests.store.conftest import HALL
-from tests.store.follow import ANNE, DAY, HOUR, H, end_of, events, open_reviews, serve, take
+from tests.store.follow import ANNE, DAY, HOUR, H, end_of, events, open_reviews, refusal, serve, take
 
 SERVICES: list[dict[str, Any]] = [
     {"id": "a", "prefix": "A", "case_limit": "6h"},
@@ -39,12 +38,6 @@ async def accept(store: TimedStore, case: str = "C-1", service: str = "a", *furt
     await store.begin_service(SYSTEM, H, "w1")
     await store.finish(Op("clerk-1"), H, "w1", outcome="accepted", case=case)
     return issued.id
-
-
-async def refusal(act: Any) -> tuple[str, dict[str, object]]:
-    with pytest.raises(Refusal) as refused:
-        await act
-    return refused.value.code, refused.value.data
 
 
 async def test_a_finish_with_accepted_and_a_number_begins_the_promise(promising: TimedStore) -> None:

@@ -14,7 +14,7 @@ from qserver.domain.ticket import Ticket
 from qserver.store.answers import SYSTEM, Op, RatingItem, RatingResult
 from tests.store.clocks import TimedStore
 from tests.store.conftest import HALL
-from tests.store.follow import ANNE, HOUR, H, events
+from tests.store.follow import ANNE, HOUR, H, events, refusal
 
 SERVICES: list[dict[str, Any]] = [
     {"id": "a", "prefix": "A", "service_limit_s": 600, "case_limit": "6h"},
@@ -58,12 +58,6 @@ async def rate(store: TimedStore, window: str, ticket: str, leg: int, score: int
     item = RatingItem(f"r{leg}-{ticket}", ticket, leg, score, 0)
     (results, *_), _ = await store.rate(Op(f"pad-{window}"), H, window, [item])
     return results[0]
-
-
-async def refusal(act: Any) -> tuple[str, dict[str, object]]:
-    with pytest.raises(Refusal) as refused:
-        await act
-    return refused.value.code, refused.value.data
 
 
 async def test_a_finish_sends_the_visit_on_to_a_service_it_was_not_issued_with(divided: TimedStore) -> None:
