@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Page, Response
 
 from tests.whole import Whole
 
@@ -35,6 +35,11 @@ priorities = [{id = "elder", name = "老年人", name_en = "Elderly", boost_s = 
 
 NETWORK = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_")
 """What the browser itself says of refusals and lost connections; expected where a test provokes them."""
+
+
+def ratings_answered(response: Response) -> bool:
+    """Whether this answers ratings of a pad, which tells by the same route, in requests of their own, that it asked."""
+    return response.url.endswith("/ratings") and bool((response.request.post_data_json or {}).get("items"))
 
 
 class Hall:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Error, Page, Route, expect
 
-from tests.pages.stage import H, Hall, Screens
+from tests.pages.stage import H, Hall, Screens, ratings_answered
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -249,7 +249,7 @@ async def test_what_the_hall_names_stands_in_both_languages(screens: Screens, ha
     await expect(supervisor.locator("[data-pad=w3]")).to_contain_text("未见签名")
     await pad.locator(".face[data-score='2']").click()
     await pad.locator(".pick", has_text="Long wait").click()
-    async with pad.expect_response("**/ratings"):
+    async with pad.expect_response(ratings_answered):
         await pad.locator("button[type=submit]").click()
     (review,) = (await hall.ask("GET", f"{H}/reviews?latest=true&limit=1"))["reviews"]
     assert review["history"][0]["reasons"] == ["等候时间长"], "one language stands on record"
