@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
 from aiohttp import web
 from aiohttp.streams import StreamReader
 
@@ -27,44 +28,17 @@ _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "traile
 """Heads with one of these are aiohttp's."""
 
 
-class Asked:
-    """One request. Header names are asked for in lower case; `path` and `query` are as they came, still encoded.
+class Head(NamedTuple):
+    """What stands before a body: names of `headers` in lower case, `path` and `query` as they came, still encoded.
 
-    `content` is the whole body, or the stream it still comes from.
+    The Idempotency-Key is no part of it: it is another one with every request. `length`: of the body, bytes.
     """
 
-    __slots__ = ("app", "content", "gone", "headers", "host", "method", "path", "query", "remote", "scheme")
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        content: bytes | StreamReader,
-        app: web.Application,
-        origin: Origin,
-        host: str,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.content = content
-        self.app = app
-        self.remote, self.scheme, self.gone = origin
-        self.host = host
-
-    @classmethod
-    def of(cls, request: web.Request) -> Asked:
-        """The request that aiohttp has read."""
-        gone = getattr(request.protocol, "gone", None)  # a `runner.Protocol`, unless aiohttp's own runner serves
-        origin = Origin(request.remote or "", request.scheme, gone or (lambda: request.transport is None))
-        url = request.rel_url
-        return cls(
-            request.method, url.raw_path, url.raw_query_string, request.headers, request.content, request.app, origin,
-            request.host,
-        )  # fmt: skip
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    length: int
 
 
 class Origin(NamedTuple):
@@ -75,29 +49,75 @@ class Origin(NamedTuple):
     gone: Callable[[], bool]
 
 
-_starts: Final = Remembered[bytes, tuple[str, str, str]](4096)
-_lines: Final = Remembered[bytes, tuple[str, str]](4096)
-"""What was read from lines before: a device gives nearly the same head with every request."""
-_LONGEST: Final = 256
-"""Longer lines are read anew each time."""
-
-
-class Whole(NamedTuple):
-    """A request that came whole."""
+class Asked(msgspec.Struct, frozen=True, eq=False):
+    """One request. `key`: its Idempotency-Key, None without; `content`: the whole body, or the stream it still comes
+    from.
+    """
 
     method: str
     path: str
     query: str
-    headers: dict[str, str]
-    content: bytes
+    headers: Mapping[str, str]  # asked for in lower case
+    key: str | None
+    content: bytes | StreamReader
+    app: web.Application
+    origin: Origin
+    host: str
+
+    @classmethod
+    def of(cls, request: web.Request) -> Asked:
+        """The request that aiohttp has read."""
+        gone = getattr(request.protocol, "gone", None)  # a `runner.Protocol`, unless aiohttp's own runner serves
+        origin = Origin(request.remote or "", request.scheme, gone or (lambda: request.transport is None))
+        url, headers = request.rel_url, request.headers
+        return cls(
+            request.method, url.raw_path, url.raw_query_string, headers, headers.get("idempotency-key"),
+            request.content, request.app, origin, request.host,
+        )  # fmt: skip
 
 
-def whole(data: bytes) -> Whole | None:
-    """The one request that these bytes are, from the first to the last; None when they are anything else."""
+_heads: Final = Remembered[bytes, Head](4096)
+_starts: Final = Remembered[bytes, tuple[str, str, str]](4096)
+_lines: Final = Remembered[bytes, tuple[str, str]](4096)
+"""What was read before: a device gives the same head with nearly every request, or one that differs in a line."""
+_LONGEST: Final = 256
+_LONGEST_HEAD: Final = 2048
+"""Longer lines and heads are read anew each time."""
+_KEY_LINE: Final = b"\r\nIdempotency-Key:"
+"""As nearly everybody writes it; written otherwise it makes a head that is not remembered."""
+
+
+def whole(data: bytes) -> tuple[Head, str | None, bytes] | None:
+    """The one request that these bytes are, from the first to the last: its head, Idempotency-Key and body. None when
+    they are anything else.
+    """
     end = data.find(b"\r\n\r\n", 0, HEAD_MAX)
     if end < 0:
         return None
-    first, *lines = data[:end].split(b"\r\n")
+    text, key = data[:end], None
+    at = text.find(_KEY_LINE)
+    if at > 0:
+        line_end = text.find(b"\r\n", at + 2)
+        line = text[at + 2 :] if line_end < 0 else text[at + 2 : line_end]
+        match = _LINE.fullmatch(line)
+        if match is None:
+            return None
+        key = match[2].decode().strip()
+        text = text[:at] if line_end < 0 else text[:at] + text[line_end:]
+    head = _heads.get(text) or _head(text)
+    if head is None:
+        return None
+    if "idempotency-key" in head.headers:
+        if key is not None:
+            return None
+        key = head.headers["idempotency-key"]
+    content = data[end + 4 :]
+    return (head, key, content) if len(content) == head.length else None
+
+
+def _head(text: bytes) -> Head | None:
+    """What a head says; None when it is aiohttp's."""
+    first, *lines = text.split(b"\r\n")
     start = _starts.get(first) or _start(first)
     if start is None or len(lines) > LINES_MAX:
         return None
@@ -110,13 +130,15 @@ def whole(data: bytes) -> Whole | None:
         if name in headers:
             return None
         headers[name] = value
-    content = data[end + 4 :]
     length = headers.get("content-length", "0")
-    if not (length.isdecimal() and len(length) < 8 and int(length) == len(content)) or "host" not in headers:
+    if not (length.isdecimal() and len(length) < 8) or "host" not in headers:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return Whole(*start, headers, content)
+    head = Head(*start, headers, int(length))
+    if "idempotency-key" in headers or len(text) > _LONGEST_HEAD:
+        return head
+    return _heads.add(text, head)
 
 
 def _start(first: bytes) -> tuple[str, str, str] | None:

@@ -77,5 +77,5 @@ class Callers:
             raise Refusal("rate_limited", retry_after_s=wait)
 
     def _charge_address(self, request: Asked) -> None:
-        if wait := self._per_address.take(request.remote, time.monotonic()):
+        if wait := self._per_address.take(request.origin.remote, time.monotonic()):
             raise Refusal("rate_limited", retry_after_s=wait)

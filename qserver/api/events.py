@@ -138,7 +138,7 @@ async def pull(call: Call) -> Reply:
     feed, hall, name = _named(call)
     wanted: Pull = call.query
     request = call.request
-    batch = await feed.pull(hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms, request.gone)
+    batch = await feed.pull(hall, name, shard(wanted.shard), wanted.max, wanted.wait_ms, request.origin.gone)
     form = accepted(request.headers.get("accept", ""))
     if form == MSGPACK:
         events = await _made(batch.events, cloudevents.as_msgpack)

@@ -190,7 +190,7 @@ class Frame:
         seconds = time.perf_counter() - began
         meter.count(response.status, seconds)
         if self._log is not None:
-            self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.remote)
+            self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.origin.remote)
         return response
 
     async def _answer(

@@ -88,7 +88,7 @@ async def body(request: Asked, bound: int) -> bytes:
 
 def idempotency_key(request: Asked) -> str:
     """The request's key, "" without. Refused: validation."""
-    key = request.headers.get("idempotency-key")
+    key = request.key
     if key is None:
         return ""
     if _KEY.fullmatch(key) is None:

@@ -28,7 +28,7 @@ PUBLIC_URL = web.AppKey("public_url", str)
 
 def ticket_url(call: Call, of: Ticket) -> str:
     """The link only the ticket's holder gets; the same for the same ticket for ever."""
-    base = call.request.app.get(PUBLIC_URL, "") or f"{call.request.scheme}://{call.request.host}"
+    base = call.request.app.get(PUBLIC_URL, "") or f"{call.request.origin.scheme}://{call.request.host}"
     return f"{base.rstrip('/')}/t/{secrets.ticket_secret(call.server_key, of.hall, of.id)}"
 
 

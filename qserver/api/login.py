@@ -75,7 +75,7 @@ class Gate:
     def enter(self, request: Asked, hall: str, staff: str) -> None:
         """Counts a try. Refused: rate_limited."""
         now = time.monotonic()
-        wait = self._by_address.take(request.remote, now) or self._by_person.take(f"{hall}/{staff}", now)
+        wait = self._by_address.take(request.origin.remote, now) or self._by_person.take(f"{hall}/{staff}", now)
         if wait:
             raise Refusal("rate_limited", retry_after_s=wait)
 

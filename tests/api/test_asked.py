@@ -34,7 +34,8 @@ def simple(*lines: str, body: bytes = b"") -> bytes:
 
 def test_a_plain_request_is_taken_as_it_is() -> None:
     found = whole(simple("POST /api/v1/x?a=1&b=%20 HTTP/1.1", "Host: x", "X-Y:  z ", "Content-Length: 2", body=b"{}"))
-    assert found == ("POST", "/api/v1/x", "a=1&b=%20", {"host": "x", "x-y": "z", "content-length": "2"}, b"{}")
+    headers = {"host": "x", "x-y": "z", "content-length": "2"}
+    assert found == (("POST", "/api/v1/x", "a=1&b=%20", headers, 2), None, b"{}")
 
 
 ODD = {
@@ -55,6 +56,9 @@ ODD = {
     "a NUL": b"GET /x HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
     "no host": simple("GET /x HTTP/1.1", "X: y"),
     "two hosts": simple("GET /x HTTP/1.1", "Host: x", "Host: y"),
+    "two keys": simple("GET /x HTTP/1.1", "Host: x", "Idempotency-Key: a", "Idempotency-Key: b"),
+    "two keys in two ways": simple("GET /x HTTP/1.1", "Host: x", "Idempotency-Key: a", "idempotency-key: b"),
+    "a key that is none": simple("GET /x HTTP/1.1", "Host: x", "Idempotency-Key: é"),
     "to be closed": simple("GET /x HTTP/1.1", "Host: x", "Connection: close"),
     "an upgrade": simple("GET /x HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"),
     "expecting": simple("POST /x HTTP/1.1", "Host: x", "Expect: 100-continue", "Content-Length: 2", body=b"{}"),
@@ -88,6 +92,7 @@ LINES = st.lists(
             *("Host: x", "Content-Length: 2", "Content-Length: 0", "content-length: 2", "Connection: keep-alive"),
             *("Connection: close", "Transfer-Encoding: chunked", "Expect: 100-continue"),
             *("X: y", "X : y", "X:\ty\t", "X:", ": x", "A B: c"),
+            *("Idempotency-Key: k", "Idempotency-Key:", "idempotency-key: k", "Idempotency-Key : k"),
         ]
     ),
     max_size=6,
@@ -113,11 +118,13 @@ def test_what_is_taken_is_what_aiohttp_would_read(data: bytes) -> None:
         messages, upgraded, tail = parser.feed_data(data)
         ((message, payload),) = messages
         assert not upgraded and not tail and not message.should_close and not message.chunked
-        assert (message.method, message.url.raw_path) == (found.method, found.path)
-        assert message.url.raw_query_string == found.query
-        assert {name.lower(): value for name, value in message.headers.items()} == found.headers
-        content = payload.read_nowait(-1) if found.content else b""
-        assert (content, payload.is_eof()) == (found.content, True)
+        head, key, said = found
+        assert (message.method, message.url.raw_path) == (head.method, head.path)
+        assert message.url.raw_query_string == head.query
+        keyed = {} if key is None else {"idempotency-key": key}
+        assert {name.lower(): value for name, value in message.headers.items()} == dict(head.headers) | keyed
+        content = payload.read_nowait(-1) if said else b""
+        assert (content, payload.is_eof()) == (said, True)
 
     asyncio.run(read())
 
