@@ -38,6 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 TOO_MUCH: Final = "too much is being done at once"
+_NO_OP: Final = Op("")
 _full: Final = problems.unavailable(Unavailable(TOO_MUCH))
 
 
@@ -75,12 +76,13 @@ class Node:
 class Request:
     """What is known of a request so far, for whoever has to answer it when it is refused."""
 
-    __slots__ = ("hall", "node", "op", "principal")
+    __slots__ = ("hall", "node", "op", "principal", "unread")
 
     def __init__(self) -> None:
-        self.node: Node | None = None  # whose path's parts are still to be read
+        self.node: Node | None = None  # where its path leads
+        self.unread = False  # the path's parts are still to be read
         self.hall = ""
-        self.op = Op("")
+        self.op = _NO_OP
         self.principal: Principal = NOBODY
 
 
@@ -166,116 +168,116 @@ class Frame:
     async def answer(self, request: Asked) -> responses.Written:
         """Answers any request; never raises but for a lost connection."""
         began = time.perf_counter()
-        method = request.method
         known = Request()
-        found = self._places.get(request.path)
-        if found is not None:
-            found = found[0], dict(found[1])
-        elif (found := self.find(request.path)) is not None:
-            known.node = found[0]
-        if found is None:
-            meter, key = self.lost, "none"
-            response = problems.problem("not_found", "there is no such route", {"what": "route"})
+        endpoint, parts = self._led(request, known)
+        if endpoint is None:
+            response, meter, key = _no_way(known.node), self.lost, "none"
         else:
-            node, parts = found
-            endpoint = node.endpoints.get(method)
-            if endpoint is None and method == hdrs.METH_HEAD:
-                endpoint = node.endpoints.get(hdrs.METH_GET)
-            if endpoint is None:
-                meter, key = self.lost, "none"
-                response = problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(node.endpoints))})
-            else:
-                meter, key = endpoint.meter, endpoint.key
-                response = await self._answer(endpoint, parts, request, known)
+            meter, key = endpoint.meter, endpoint.key
+            try:
+                response = await self._run(endpoint, parts, request, known)
+            except intake.TooLarge as error:
+                response = problems.problem(error.code, error.detail, error.data, close=True)
+            except Refusal as error:
+                response = await self._refused(error, known)
+            except Unavailable as error:
+                response = problems.unavailable(error)
+            except ConnectionError:
+                raise  # the client is gone: aiohttp knows what to do
+            except msgspec.ValidationError:
+                response = await self._not_ours(endpoint, known)
+            except Exception:
+                response = problems.internal(endpoint.key)
         seconds = time.perf_counter() - began
         meter.count(response.status, seconds)
         if self._log is not None:
             self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.origin.remote)
         return response
 
-    async def _answer(
-        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
-    ) -> responses.Written:
-        try:
-            return await self._run(endpoint, parts, request, known)
-        except intake.TooLarge as error:
-            return problems.problem(error.code, error.detail, error.data, close=True)
-        except Refusal as error:
-            return await self._refused(error, known)
-        except Unavailable as error:
-            return problems.unavailable(error)
-        except ConnectionError:
-            raise  # the client is gone: aiohttp knows what to do
-        except msgspec.ValidationError:
-            return await self._not_ours(endpoint, known)
-        except Exception:
-            return problems.internal(endpoint.key)
+    def _led(self, request: Asked, known: Request) -> tuple[Endpoint | None, dict[str, str]]:
+        """Where a request's path leads, and the parts of it; None when nothing is there for its method."""
+        if (place := self._places.get(request.path)) is not None:
+            node, parts = place[0], dict(place[1])
+        elif (found := self.find(request.path)) is not None:
+            node, parts = found
+            known.unread = True
+        else:
+            return None, {}
+        known.node = node
+        endpoint = node.endpoints.get(request.method)
+        if endpoint is None and request.method == hdrs.METH_HEAD:
+            endpoint = node.endpoints.get(hdrs.METH_GET)
+        return endpoint, parts
 
     async def _run(
         self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
     ) -> responses.Written:
-        access, callers = endpoint.access, self._callers
-        if access.roles is OPEN:
-            principal = callers.anyone(request) if endpoint.api else NOBODY
-        elif access.roles is SECRET:
-            principal, parts["ticket"] = callers.holder(parts["secret"], request)
-        else:
+        principal = self._holder(endpoint, parts, request)
+        if principal is None:
             try:
-                principal = callers.known(request) or await callers.look_up(request)
+                principal = await self._callers.look_up(request)
             except Refusal as refusal:
                 if endpoint.route.over and "reason" in refusal.data:  # of a session, told to its holder alone
                     return responses.answer(endpoint.status, b"", "")
                 raise
-            if not access.permits(principal, parts.get("hall", ""), parts.get("window", "")):
-                raise Refusal("forbidden")
+        self._admit(endpoint, parts, request, known, principal)
+        content = request.content
+        if isinstance(content, bytes):  # nearly always: it came whole
+            intake.check_size(content, endpoint.route.bound)
+        else:
+            content = await intake.body(request, content, endpoint.route.bound)
+        hall, counts = known.hall, not endpoint.exempt
+        if counts and not self._in_flight.enter(hall, time.monotonic()):
+            raise Unavailable(TOO_MUCH)
+        try:
+            value = await endpoint.handler(self._call(endpoint, parts, request, known, content))
+            if type(value) is not Reply:
+                return responses.answer(endpoint.status, _encode(value))
+            return await self._kept(endpoint, value, known) if value.keep and known.op.key else _told(endpoint, value)
+        finally:
+            if counts:
+                self._in_flight.leave(hall, time.monotonic())
+
+    def _holder(self, endpoint: Endpoint, parts: dict[str, str], request: Asked) -> Principal | None:
+        """Who asks; None when the token must be looked up."""
+        roles = endpoint.access.roles
+        if roles is OPEN:
+            return self._callers.anyone(request) if endpoint.api else NOBODY
+        if roles is SECRET:
+            principal, parts["ticket"] = self._callers.holder(parts["secret"], request)
+            return principal
+        return self._callers.known(request)
+
+    def _admit(
+        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, principal: Principal
+    ) -> None:
+        """Whether it may ask this, and of which hall. Refused: forbidden, and what a part that looks like none is."""
+        roles = endpoint.access.roles
+        if roles is not SECRET and not endpoint.access.permits(
+            principal, parts.get("hall", ""), parts.get("window", "")
+        ):
+            raise Refusal("forbidden")
         known.principal = principal
-        if known.node is not None:
+        if known.unread and known.node is not None:
             for name, text in parts.items():
                 parts[name] = intake.part(name, text)
             self._remember(request.path, known.node, parts)
-        hall = known.hall = parts.get("hall", principal.hall if access.roles is SECRET else "")
-        content = await intake.body(request, endpoint.route.bound)
-        if endpoint.exempt:
-            return await self._work(endpoint, parts, request, known, content)
-        if not self._in_flight.enter(hall, time.monotonic()):
-            raise Unavailable(TOO_MUCH)
-        try:
-            return await self._work(endpoint, parts, request, known, content)
-        finally:
-            self._in_flight.leave(hall, time.monotonic())
+        known.hall = parts.get("hall", principal.hall if roles is SECRET else "")
 
-    async def _work(
-        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes
-    ) -> responses.Written:
+    def _call(self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes) -> Call:
+        """What the handler gets. Refused: validation, unsupported_media_type."""
         principal = known.principal
         key = intake.idempotency_key(request) if endpoint.keeps else ""
-        op = Op(principal.actor, seated=principal.seated)
-        if endpoint.route.secret:
-            op = intake.operation(principal, request, key, b"") if key else op
-        elif key:
+        if not key:
+            op = Op(principal.actor, seated=principal.seated)
+        elif endpoint.route.secret:
+            op = intake.operation(principal, request, key, b"")
+        else:
             op = known.op = intake.operation(principal, request, key, content)
         if content:
             intake.check_type(request)
-        body = endpoint.decode(content)
-        query = endpoint.query(request)
-        store = self._store
-        value = await endpoint.handler(
-            Call(store, self._auth, store.server_key, principal, known.hall, parts, body, query, op, request)
-        )
-        if type(value) is not Reply:
-            return responses.answer(endpoint.status, _encode(value))
-        status = endpoint.status if value.status is None else value.status
-        headers = value.headers
-        if value.replayed:
-            headers = _REPLAYED if headers is None else {**headers, **_REPLAYED}
-        content = value.value
-        if content is None:
-            return responses.answer(status, b"", "", headers)
-        if not isinstance(content, bytes):
-            content = _encode(content)
-        if value.keep and known.op.key and (kept := await self._keep(known, status, content)) is not None:
-            return kept
-        return responses.answer(status, content, value.content_type, headers)
+        body, query, store = endpoint.decode(content), endpoint.query(request), self._store
+        return Call(store, self._auth, store.server_key, principal, known.hall, parts, body, query, op, request)
 
     async def _refused(self, refusal: Refusal, known: Request) -> responses.Written:
         """A refusal as an answer, kept when the request carries a key and the code is one that is kept.
@@ -295,18 +297,26 @@ class Frame:
         except Unavailable as error:
             return problems.unavailable(error)
 
+    async def _kept(self, endpoint: Endpoint, reply: Reply, known: Request) -> responses.Written:
+        """A handler's answer, kept under the request's key; or the one kept there before it."""
+        told = _told(endpoint, reply)
+        if reply.value is None:
+            return told
+        return await self._keep(known, told.status, told.content) or told
+
     async def _keep(self, known: Request, status: int, body: bytes) -> responses.Written | None:
         """This answer, or the one kept under the request's key before it; None when that one is a function's, which
         only the command itself can give again.
         """
         try:
-            (status, body), replayed = await self._store.keep(known.op, known.hall or None, status, body)
+            kept = await self._store.keep(known.op, known.hall or None, status, body)
+            status, body = kept.value
         except (AttributeError, ValueError):
             return None
         if not isinstance(status, int):
             return None
         content_type = responses.JSON if status < 400 else responses.PROBLEM
-        return responses.answer(status, body, content_type, _REPLAYED if replayed else None)
+        return responses.answer(status, body, content_type, _REPLAYED if kept.replayed else None)
 
     async def _not_ours(self, endpoint: Endpoint, known: Request) -> responses.Written:
         """A command gave an answer that is none of its own: the frame's, when it had refused under this key before
@@ -321,6 +331,27 @@ class Frame:
             return problems.refused(before)
         except Unavailable as error:
             return problems.unavailable(error)
+
+
+def _no_way(node: Node | None) -> responses.Written:
+    """What is said where nothing stands for a path, or for a method on it."""
+    if node is None:
+        return problems.problem("not_found", "there is no such route", {"what": "route"})
+    return problems.problem("method_not_allowed", headers={"Allow": ", ".join(sorted(node.endpoints))})
+
+
+def _told(endpoint: Endpoint, reply: Reply) -> responses.Written:
+    """A handler's answer with more to it, as bytes."""
+    status = endpoint.status if reply.status is None else reply.status
+    headers = reply.headers
+    if reply.replayed:
+        headers = _REPLAYED if headers is None else {**headers, **_REPLAYED}
+    content = reply.value
+    if content is None:
+        return responses.answer(status, b"", "", headers)
+    if not isinstance(content, bytes):
+        content = _encode(content)
+    return responses.answer(status, content, reply.content_type, headers)
 
 
 FRAME: Final = web.AppKey("frame", Frame)

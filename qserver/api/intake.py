@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from aiohttp import web
+from aiohttp.streams import StreamReader
 
 from qserver.auth.principal import Principal
 from qserver.domain.errors import Refusal
@@ -60,13 +61,14 @@ def part(name: str, text: str) -> str:
     return text
 
 
-async def body(request: Asked, bound: int) -> bytes:
-    """The request's body. Raises TooLarge, Refusal (unsupported_media_type, validation)."""
-    content = request.content
-    if isinstance(content, bytes):  # nearly always: it came whole
-        if len(content) > bound:
-            raise TooLarge(bound)
-        return content
+def check_size(content: bytes, bound: int) -> None:
+    """Raises TooLarge."""
+    if len(content) > bound:
+        raise TooLarge(bound)
+
+
+async def body(request: Asked, stream: StreamReader, bound: int) -> bytes:
+    """The body of a request that still comes. Raises TooLarge, Refusal (unsupported_media_type, validation)."""
     coding = request.headers.get("content-encoding")
     if coding is not None and coding.lower() != "identity":
         raise Refusal("unsupported_media_type", "bodies are not taken compressed")
@@ -75,7 +77,7 @@ async def body(request: Asked, bound: int) -> bytes:
     found = b""
     try:
         async with asyncio.timeout(BODY_WAIT_S):
-            while chunk := await content.readany():
+            while chunk := await stream.readany():
                 found += chunk
                 if len(found) > bound:
                     raise TooLarge(bound)

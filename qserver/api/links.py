@@ -39,7 +39,7 @@ def estimate(issued: Issued) -> tuple[int, int]:
 
 def _step(op: Op) -> Op:
     """The key of the store's part of a command whose whole answer the frame keeps."""
-    return op._replace(key=hashlib.sha256(b"step " + op.key).digest()) if op.key else op
+    return msgspec.structs.replace(op, key=hashlib.sha256(b"step " + op.key).digest()) if op.key else op
 
 
 async def _standing(call: Call) -> HolderAnswer:
@@ -99,7 +99,7 @@ async def rate(call: Call) -> Reply:
     rid = body.rid or f"link-{hashlib.sha256(words).hexdigest()[:24]}"
     item = RatingItem(rid, call.params["ticket"], leg, body.score, 0, body.aspects, body.reasons, body.comment)
     answer = await call.store.rate(_step(call.op), call.hall, "", [item])
-    result = answer.value[0][0]
+    result = answer.value.results[0]
     if result.status == "conflict":
         raise Refusal("wrong_state", "this service has been rated already", state="rated", leg=leg)
     if result.status == "rejected":

@@ -102,7 +102,7 @@ async def slowly(call: Call) -> Op:
         return call.op
     content = msgspec.json.encode(call.body)
     digest = await call.request.app[DESK].passwords.slow_digest(content, call.op.key[:16])
-    return call.op._replace(body=digest)
+    return msgspec.structs.replace(call.op, body=digest)
 
 
 async def log_in(call: Call) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -47,9 +48,13 @@ class _Signer:
     """Who sent a batch, for telling what is signed from what is not, and from what says that it is and lies."""
 
     def __init__(self, call: Call, device: str | None) -> None:
-        self._key = signing.signing_key(call.request.headers.get("authorization", "").partition(" ")[2].strip())
+        self._call = call
         self._place = call.hall, call.principal.window
         self._device = device
+
+    @cached_property
+    def _key(self) -> bytes:
+        return signing.signing_key(self._call.request.headers.get("authorization", "").partition(" ")[2].strip())
 
     @property
     def device(self) -> str:

@@ -43,7 +43,7 @@ class Empty(Body, frozen=True, kw_only=True):
     """The body of a command that takes nothing; no body at all is as good."""
 
 
-class Reply:
+class Reply(msgspec.Struct, frozen=True, eq=False):
     """An answer with more to it than its value.
 
     `value`: what msgspec can encode, or bytes to send as they are under `content_type`, or None for no body at all.
@@ -51,27 +51,15 @@ class Reply:
     keeps the answer, so the frame does, when the request carries a key.
     """
 
-    __slots__ = ("content_type", "headers", "keep", "replayed", "status", "value")
-
-    def __init__(
-        self,
-        value: Any,
-        *,
-        status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-        replayed: bool = False,
-        keep: bool = False,
-        content_type: str = "application/json",
-    ) -> None:
-        self.value = value
-        self.status = status
-        self.headers = headers
-        self.replayed = replayed
-        self.keep = keep
-        self.content_type = content_type
+    value: Any
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    replayed: bool = False
+    keep: bool = False
+    content_type: str = "application/json"
 
 
-class Call:
+class Call(msgspec.Struct, frozen=True, eq=False):
     """One request, as its handler sees it.
 
     `hall`: the path's (or the ticket link's) hall, "" without. `params`: the path's parts by name; behind a ticket's
@@ -79,31 +67,16 @@ class Call:
     under which key the answer is kept; hand it to the store's command.
     """
 
-    __slots__ = ("auth", "body", "hall", "op", "params", "principal", "query", "request", "server_key", "store")
-
-    def __init__(
-        self,
-        store: Store,
-        auth: Authenticator,
-        server_key: bytes,
-        principal: Principal,
-        hall: str,
-        params: dict[str, str],
-        body: Any,
-        query: Any,
-        op: Op,
-        request: Asked,
-    ) -> None:
-        self.store = store
-        self.auth = auth
-        self.server_key = server_key
-        self.principal = principal
-        self.hall = hall
-        self.params = params
-        self.body = body
-        self.query = query
-        self.op = op
-        self.request = request
+    store: Store
+    auth: Authenticator
+    server_key: bytes
+    principal: Principal
+    hall: str
+    params: dict[str, str]
+    body: Any
+    query: Any
+    op: Op
+    request: Asked
 
 
 Handler = Callable[[Call], Awaitable[Any]]

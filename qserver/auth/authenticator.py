@@ -21,6 +21,7 @@ import msgspec
 from qserver.domain.errors import Refusal, Unavailable
 from qserver.domain.events import Event
 from qserver.domain.lifecycle import Role
+from qserver.remembered import Remembered
 from qserver.store.answers import TokenRecord
 from qserver.store.gate import CONTROL
 from qserver.store.store import Store
@@ -49,6 +50,7 @@ class Authenticator:
         self._known: dict[bytes, Principal] = {}
         self._digests: dict[str, bytes] = {}
         self._unknown: dict[bytes, None] = {}
+        self._digested = Remembered[str, bytes](4096)
         self._following = False
         self._changes = 0  # raised by whatever makes an answer that is still under way stale
         self._clock_offset_ms = 0.0
@@ -83,11 +85,15 @@ class Authenticator:
 
     def cached(self, token: str) -> Principal | None:
         """Who holds this token, when memory knows and it has not expired; for the path that must be quick."""
-        principal = self._known.get(hashlib.sha256(token.encode("utf-8", "replace")).digest())
+        principal = self._known.get(self._digested.get(token) or self._digest(token))
         if principal is not None and principal.expires_ms and principal.expires_ms <= self.now_ms():
             self._forget(principal.id)
             return None
         return principal
+
+    def _digest(self, token: str) -> bytes:
+        found = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        return self._digested.add(token, found) if len(token) <= LONGEST_TOKEN else found
 
     def is_own(self, token: str) -> bool:
         """Whether the text was made by this server, revoked or not. Tells guesses from devices, without a look-up."""
@@ -108,7 +114,7 @@ class Authenticator:
     async def _look_up(self, token: str) -> Principal:
         if not token or len(token) > LONGEST_TOKEN:
             raise Refusal("unauthorized")
-        digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        digest = self._digest(token)
         if digest in self._unknown:
             raise Refusal("unauthorized")
         if not self._clock_read_s:

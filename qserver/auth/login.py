@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
+import msgspec
+
 from qserver.domain.errors import Refusal
 from qserver.domain.lifecycle import Role
 from qserver.store.answers import Answer, Op, Session, StaffRecord, TokenRecord
@@ -76,7 +78,7 @@ class Desk:
         known = hashlib.blake2b("\0".join((hall, staff, window, person.hash)).encode(), digest_size=16).digest()
         text = secrets.token_text(self._store.server_key, token_id)
         begun = await self._store.login(
-            op._replace(actor=person.id, body=known),
+            msgspec.structs.replace(op, actor=person.id, body=known),
             person,
             window=window,
             token_id=token_id,

@@ -12,7 +12,7 @@ from qserver.domain import ticket as public
 T = TypeVar("T")
 
 
-class Op(NamedTuple):
+class Op(msgspec.Struct, frozen=True):
     """Who gives a command, and under which key its answer is kept.
 
     `key`: digest of token, method, path and Idempotency-Key, b"" to keep nothing; `body`: 16 bytes, digest of the
@@ -28,7 +28,7 @@ class Op(NamedTuple):
 SYSTEM = Op("system")
 
 
-class Answer(NamedTuple, Generic[T]):
+class Answer(msgspec.Struct, Generic[T], frozen=True):
     """What a command gave, and whether it is the kept answer of an earlier command with the same key."""
 
     value: T
@@ -43,7 +43,7 @@ class Configured(NamedTuple):
     created: bool
 
 
-class Issued(NamedTuple):
+class Issued(msgspec.Struct, frozen=True):
     """Answer of `issue` and of a look at one's own ticket. `ahead` counts waiting tickets called earlier."""
 
     ticket: public.Ticket
@@ -52,7 +52,7 @@ class Issued(NamedTuple):
     mean_ms: int
 
 
-class Called(NamedTuple):
+class Called(msgspec.Struct, frozen=True):
     """Answer of `call`: the ticket called (None when nobody waits) and the one finished in the same step."""
 
     ticket: public.Ticket | None
@@ -113,7 +113,7 @@ class RatingResult(NamedTuple):
     against_ms: int = 0
 
 
-class Rated(NamedTuple):
+class Rated(msgspec.Struct, frozen=True):
     """Answer of `rate`: a result per rating, the server's clock, ms, and what became of each prompt that was shown."""
 
     results: list[RatingResult]

@@ -286,7 +286,7 @@ class Month:
         now = self.clock.now
         if given_ms:
             items = tuple(RatingItem(one.rid, one.ticket, one.leg, one.score, now - given_ms) for one in items)
-        (results, *_), _ = await self.store.rate(Op(f"pad-{window}" if window else "holder"), H, window, items)
+        results = (await self.store.rate(Op(f"pad-{window}" if window else "holder"), H, window, items)).value.results
         for item, result in zip(items, results, strict=True):
             self.sent.append(Sent(now, window, item, result.status, result.code))
 

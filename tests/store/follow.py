@@ -52,9 +52,9 @@ async def serve(store: TimedStore, window: str = "w1", **finish: str) -> str:
 async def complaint(store: TimedStore, window: str = "w1") -> str:
     """A review opened by a citizen's rating; answers its id."""
     ticket = await serve(store, window)
-    (results, *_), _ = await store.rate(
-        Op("pad-1"), H, window, [RatingItem("r-" + ticket, ticket, 1, 1, 0, comment="慢")]
-    )
+    results = (
+        await store.rate(Op("pad-1"), H, window, [RatingItem("r-" + ticket, ticket, 1, 1, 0, comment="慢")])
+    ).value.results
     assert results[0].status == "recorded"
     return (await store.reviews(H, limit=1, latest=True))[0][0].id
 

@@ -57,7 +57,7 @@ async def test_a_rating_by_the_tickets_link_on_its_last_day_goes_before_the_defa
     ticket = await serve(timed)
     await days_pass(timed, 6)
     await timed.set(end_of(7))
-    (results, *_), _ = await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 1, 0)])
+    results = (await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 1, 0)])).value.results
     assert results[0].status == "recorded"
     await days_pass(timed, 10)
     assert [event.more()["source"] for event in await events(timed, "rating.recorded")] == ["active_late"]

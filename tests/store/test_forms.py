@@ -23,7 +23,7 @@ async def offer(store: TimedStore, **rating: Any) -> str:
 async def rated(store: TimedStore, ticket: str, age: int = 0, window: str = "w1") -> str:
     """A rating; answers the form that its event names."""
     item = RatingItem("r-" + ticket, ticket, 1, 4, age)
-    (results, *_), _ = await store.rate(Op("pad-1"), H, window, [item])
+    results = (await store.rate(Op("pad-1"), H, window, [item])).value.results
     assert results[0].status == "recorded"
     return str((await events(store, "rating.recorded"))[-1].more()["form"])
 

@@ -334,7 +334,7 @@ async def test_a_definition_is_refused_when_it_was_changed_since_it_was_read(tim
 async def test_a_rating_is_rejected_with_its_code(timed: TimedStore, item: RatingItem, status: str, code: str) -> None:
     await finished(timed)
     await timed.pass_ms(1000)
-    (results, *_), _ = await timed.rate(SYSTEM, H, "w1", [item])
+    results = (await timed.rate(SYSTEM, H, "w1", [item])).value.results
     assert [(r.status, r.code) for r in results] == [(status, code)]
 
 
@@ -352,7 +352,7 @@ async def test_what_was_rated_already_is_a_duplicate_only_by_rid_and_score(
     timed: TimedStore, rid: str, score: int, status: str, code: str
 ) -> None:
     await undone_then_rated(timed)
-    (results, *_), _ = await timed.rate(SYSTEM, H, "w1", [RatingItem(rid, "A001", 1, score, 0)])
+    results = (await timed.rate(SYSTEM, H, "w1", [RatingItem(rid, "A001", 1, score, 0)])).value.results
     assert [(r.status, r.code) for r in results] == [(status, code)]
 
 
@@ -361,7 +361,7 @@ async def test_a_rating_is_rejected_at_another_window_before_the_finish_and_afte
     item = RatingItem("r", "A001", 1, 5, 0)
 
     async def rate(window: str) -> tuple[str, str]:
-        result = (await timed.rate(SYSTEM, H, window, [item])).value[0][0]
+        result = (await timed.rate(SYSTEM, H, window, [item])).value.results[0]
         return result.status, result.code
 
     assert await rate("w1") == ("rejected", "wrong_state")

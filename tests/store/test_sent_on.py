@@ -56,7 +56,7 @@ async def serve_next(store: TimedStore, window: str, **finish: str) -> Ticket:
 
 async def rate(store: TimedStore, window: str, ticket: str, leg: int, score: int) -> RatingResult:
     item = RatingItem(f"r{leg}-{ticket}", ticket, leg, score, 0)
-    (results, *_), _ = await store.rate(Op(f"pad-{window}"), H, window, [item])
+    results = (await store.rate(Op(f"pad-{window}"), H, window, [item])).value.results
     return results[0]
 
 

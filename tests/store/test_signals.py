@@ -126,7 +126,7 @@ async def test_taking_a_miss_back_is_not_odd(timed: TimedStore) -> None:
 
 async def rated(store: TimedStore, numbers: list[str], ages: list[int], window: str = "w1") -> list[str]:
     items = [RatingItem(f"r{no}", no, 1, 5, age) for no, age in zip(numbers, ages, strict=True)]
-    return [result.status for result in (await store.rate(SYSTEM, H, window, items)).value[0]]
+    return [result.status for result in (await store.rate(SYSTEM, H, window, items)).value.results]
 
 
 async def test_ratings_on_one_pad_faster_than_people_can_are_recorded_and_marked(timed: TimedStore) -> None:

@@ -169,7 +169,7 @@ async def test_a_rating_given_in_time_does_not_take_the_overtime_review_away(tim
     await timed.pass_ms(10 * MINUTE + 1)
     await timed.finish(SYSTEM, H, "w1")
     [before] = (await timed.reviews(H))[0]
-    (results, *_), _ = await timed.rate(Op("pad-1"), H, "w1", [RatingItem("r1", ticket, 1, 5, 0)])
+    results = (await timed.rate(Op("pad-1"), H, "w1", [RatingItem("r1", ticket, 1, 5, 0)])).value.results
     assert results[0].status == "recorded"
     assert (await timed.reviews(H))[0] == [before], "that the citizen was content is another fact"
     leg = (await timed.ticket(H, ticket)).legs[0]
@@ -286,7 +286,7 @@ async def test_a_finished_leg_stays_rateable_by_id_after_the_day(timed: TimedSto
     ticket = await serve(timed)
     await timed.finish(SYSTEM, H, "w1")
     await timed.set(NEXT_DAY)
-    (results, *_), _ = await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 4, 0)])
+    results = (await timed.rate(SYSTEM, H, "", [RatingItem("r", ticket, 1, 4, 0)])).value.results
     assert results[0].status == "recorded"
     assert (await timed.ticket(H, ticket)).rating.source == "active_late"  # type: ignore[union-attr]
 
