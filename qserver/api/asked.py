@@ -28,7 +28,7 @@ _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "traile
 """Heads with one of these are aiohttp's."""
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """What stands before a body: names of `headers` in lower case, `path` and `query` as they came, still encoded.
 
     The Idempotency-Key is no part of it: it is another one with every request. `length`: of the body, bytes.
@@ -38,6 +38,7 @@ class Head(NamedTuple):
     path: str
     query: str
     headers: Mapping[str, str]
+    host: str
     length: int
 
 
@@ -135,7 +136,7 @@ def _head(text: bytes) -> Head | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    head = Head(*start, headers, int(length))
+    head = Head(*start, headers, headers["host"], int(length))
     if "idempotency-key" in headers or len(text) > _LONGEST_HEAD:
         return head
     return _heads.add(text, head)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from qserver.domain.lifecycle import Role
 
 
-class Principal(NamedTuple):
+class Principal(msgspec.Struct, frozen=True):
     """The holder of a token.
 
     `hall` and `window` are what the token is bound to ("" = to none); `expires_ms` by the data server's clock, ms since

@@ -7,7 +7,9 @@ that hall only, whatever its role. What a role sees *within* an answer stands in
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from qserver.domain.lifecycle import MOVES, WINDOW_MOVES, Role
 from qserver.domain.reviews import STEPS
@@ -31,7 +33,7 @@ SECRET: Final = Gatekeeping("SECRET")
 """The path's secret is the key; no token is looked at."""
 
 
-class Access(NamedTuple):
+class Access(msgspec.Struct, frozen=True):
     """Who may use a route or a topic. `own`: roles that may only at the window their token is bound to."""
 
     roles: frozenset[Role] | Gatekeeping

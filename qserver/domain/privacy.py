@@ -122,8 +122,11 @@ def ticket(found: Ticket, role: Role | None, window: str = "", staff: str = "") 
     sight = SIGHT[role]
     if sight.ratings is Reach.ALL and sight.signals is Reach.ALL:
         return found
-    if all(leg.rating is None and not leg.signals for leg in found.legs):  # nearly always: nothing to keep from anybody
-        return found
+    for leg in found.legs:
+        if leg.rating is not None or leg.signals:
+            break
+    else:
+        return found  # nearly always: there is nothing to keep from anybody
 
     def is_own(leg: Leg) -> bool:
         return role is HOLDER or (leg.staff == staff if staff else window != "" and leg.window == window)

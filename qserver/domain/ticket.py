@@ -43,7 +43,7 @@ class OvertimeFlags(msgspec.Struct, frozen=True):
     service: bool
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
+class Leg(msgspec.Struct, frozen=True):
     """One service of a visit, from its entry into a queue to its end.
 
     `wait_ms` = first call - entry; `walk_ms` = start - last call; `service_ms` = finish - start - held.
@@ -72,7 +72,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     signals: list[Signal] = []
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+class Ticket(msgspec.Struct, frozen=True):
     """A ticket 号票. Top-level times describe the current leg; `legs` holds all, the current one last."""
 
     id: str
@@ -82,8 +82,6 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     services: list[str]
     """Services of the legs still to come."""
-    to_window: str | None = None
-    """The window that it waits for, None when any window of its service may call it."""
     priority: str
     channel: str
     state: State
@@ -106,9 +104,11 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     case: str | None
     returns: int
     unreliable: bool
+    legs: list[Leg]
+    to_window: str | None = None
+    """The window that it waits for, None when any window of its service may call it."""
     hold_since_ms: int | None = None
     """Held since then, None when it is not; stays when it was cancelled or expired while held."""
-    legs: list[Leg]
 
 
 class RatePrompt(msgspec.Struct, frozen=True):

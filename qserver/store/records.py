@@ -205,10 +205,6 @@ def packed_ticket(raw: msgspec.Raw) -> TicketRecord:
     return _ticket.decode(view[_HEADS.get(view[0], 1) :])
 
 
-def _ms(value: int) -> int | None:
-    return value or None
-
-
 def _rating(value: list[Any] | bool) -> public.Rating | None:
     return public.Rating(score=value[0], source=value[1], at_ms=value[2]) if isinstance(value, list) else None
 
@@ -221,31 +217,33 @@ _OVERTIME = tuple(
 _STATES = {str(state): state for state in State}
 
 
+# Every answer about a ticket comes through the two that follow. They give the fields in their order, not by name: with
+# 50 of them that is three times as quick, and was a twentieth of a command.
+
+
 def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
-    # Every answer about a ticket comes through here, so nothing is made that is thrown away.
-    first, called, started, finished, flags = (
-        leg.first_called_ms, leg.called_ms, leg.started_ms, leg.finished_ms, leg.flags,
-    )  # fmt: skip
+    queued, held, flags, rating = leg.queued_ms, leg.held_ms, leg.flags, leg.rating
+    first, called, started, finished = leg.first_called_ms, leg.called_ms, leg.started_ms, leg.finished_ms
     return public.Leg(
-        leg=number,
-        service=leg.service,
-        window=leg.window or None,
-        staff=leg.staff or None,
-        queued_ms=leg.queued_ms,
-        first_called_ms=first or None,
-        called_ms=called or None,
-        started_ms=started or None,
-        finished_ms=finished or None,
-        calls=leg.calls,
-        held_ms=leg.held_ms,
-        wait_ms=first - leg.queued_ms if first else None,
-        walk_ms=started - called if started else None,
-        service_ms=finished - started - leg.held_ms if finished and started else None,
-        overtime=_OVERTIME[flags & (WAIT_OVER | SERVICE_OVER)],
-        rating=_rating(leg.rating) if leg.rating else None,
-        outcome=leg.outcome or None,
-        unreliable=flags & UNRELIABLE != 0,
-        signals=[name for name, bit in SIGNALS.items() if flags & bit] if flags else [],
+        number,
+        leg.service,
+        leg.window or None,
+        leg.staff or None,
+        queued,
+        first or None,
+        called or None,
+        started or None,
+        finished or None,
+        leg.calls,
+        held,
+        first - queued if first else None,  # wait_ms
+        started - called if started else None,  # walk_ms
+        finished - started - held if finished and started else None,  # service_ms
+        _OVERTIME[flags & (WAIT_OVER | SERVICE_OVER)],
+        _rating(rating) if rating else None,
+        leg.outcome or None,
+        flags & UNRELIABLE != 0,
+        [name for name, bit in SIGNALS.items() if flags & bit] if flags else [],
     )
 
 
@@ -255,37 +253,37 @@ def ticket(hall: str, record: TicketRecord) -> public.Ticket:
     current = _leg(record.leg, record)
     legs.append(current)
     return public.Ticket(
-        id=record.id,
-        no=record.no,
-        hall=hall,
-        day=record.day,
-        service=record.service,
-        services=record.rest,
-        to_window=record.bound or None,
-        priority=record.priority,
-        channel=record.channel,
-        state=_STATES[record.state],
-        leg=record.leg,
-        window=current.window,
-        staff=current.staff,
-        issued_ms=record.issued_ms,
-        first_called_ms=current.first_called_ms,
-        called_ms=current.called_ms,
-        started_ms=current.started_ms,
-        finished_ms=current.finished_ms,
-        calls=record.calls,
-        held_ms=record.held_ms,
-        wait_ms=current.wait_ms,
-        walk_ms=current.walk_ms,
-        service_ms=current.service_ms,
-        overtime=current.overtime,
-        rating=current.rating,
-        outcome=current.outcome,
-        case=record.case or None,
-        returns=record.returns,
-        unreliable=current.unreliable,
-        hold_since_ms=_ms(record.hold_since_ms),
-        legs=legs,
+        record.id,
+        record.no,
+        hall,
+        record.day,
+        record.service,
+        record.rest,
+        record.priority,
+        record.channel,
+        _STATES[record.state],
+        record.leg,
+        current.window,
+        current.staff,
+        record.issued_ms,
+        current.first_called_ms,
+        current.called_ms,
+        current.started_ms,
+        current.finished_ms,
+        record.calls,
+        record.held_ms,
+        current.wait_ms,
+        current.walk_ms,
+        current.service_ms,
+        current.overtime,
+        current.rating,
+        current.outcome,
+        record.case or None,
+        record.returns,
+        current.unreliable,
+        legs,
+        record.bound or None,  # to_window
+        record.hold_since_ms or None,
     )
 
 
@@ -329,8 +327,8 @@ def case(record: CaseRecord) -> public.Case:
         ticket=record.ticket,
         leg=record.leg,
         accepted_ms=record.accepted_ms,
-        due_ms=_ms(record.due_ms),
-        completed_ms=_ms(record.completed_ms),
+        due_ms=record.due_ms or None,
+        completed_ms=record.completed_ms or None,
         overtime=record.overtime,
         review=record.review or None,
         history=_history(record.history),
@@ -350,7 +348,7 @@ def review(record: ReviewRecord) -> public.Review:
         ticket=record.ticket,
         leg=record.leg,
         opened_ms=record.opened_ms,
-        due_ms=_ms(record.due_ms),
+        due_ms=record.due_ms or None,
         late=record.late,
         history=_history(record.history),
         term=reviews.TERMS[record.stage] or None,
