@@ -1,7 +1,7 @@
 """What every request goes through, from its head to its answer: who, may it, how much, what form; then the handler.
 
-One `Endpoint` per route, with everything that can be made ready made ready once; there are no middlewares. The order
-of the checks is the order in which a stranger may learn things: nothing but the route's existence before the token.
+Everything that can be made ready was made ready once (`paths`); there are no middlewares. The order of the checks is
+the order in which a stranger may learn things: nothing but the route's existence before the token.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from qserver.auth.authenticator import Authenticator
 from qserver.auth.principal import NOBODY, Principal
-from qserver.auth.roles import ACCESS, OPEN, SECRET, Access
+from qserver.auth.roles import OPEN, SECRET
 from qserver.domain.errors import Refusal, Unavailable
-from qserver.remembered import Remembered
 from qserver.store.answers import Op
 from qserver.store.store import Store
 
@@ -27,50 +26,16 @@ from .asked import Asked
 from .callers import Callers
 from .limits import InFlight, Limits
 from .metrics import Meter
+from .paths import Endpoint, Node, Paths
 from .routing import Call, Reply, Route
 
 _REPLAYED: Final = {"Idempotency-Replayed": "true"}
-API: Final = "/api/"
-"""Below this everything is the frame's."""
-REPEATED: Final = frozenset({"hall", "window", "service"})
-"""Parts of paths that are few."""
 _encode = msgspec.json.Encoder().encode
 
 
 TOO_MUCH: Final = "too much is being done at once"
 _NO_OP: Final = Op("")
 _full: Final = problems.unavailable(Unavailable(TOO_MUCH))
-
-
-class Endpoint:
-    """A route made ready: its row of the role table, its readers, its counters."""
-
-    __slots__ = ("access", "api", "decode", "exempt", "handler", "keeps", "key", "meter", "query", "route", "status")
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.key = route.key
-        self.access: Access = ACCESS[route.key]
-        self.handler = route.handler
-        self.status = route.status
-        self.keeps = route.method == "POST"
-        self.decode = intake.decoder(route.reads or route.body)
-        self.query = intake.query_reader(route.query)
-        self.api = route.path.startswith(API)
-        self.exempt = route.waits or not self.api
-        self.meter = Meter(route.method, route.path)
-
-
-class Node:
-    """One step of the paths: where a literal part leads, where any part leads, what stands here."""
-
-    __slots__ = ("endpoints", "literal", "name", "other")
-
-    def __init__(self) -> None:
-        self.literal: dict[str, Node] = {}
-        self.name = ""
-        self.other: Node | None = None
-        self.endpoints: dict[str, Endpoint] = {}
 
 
 class Request:
@@ -102,58 +67,22 @@ class Frame:
         self._log = access_log
         self._callers = Callers(store, authenticator, limits)
         self._in_flight = InFlight(limits.in_flight)
-        self._root = Node()
-        self._places = Remembered[str, tuple[Node, dict[str, str]]](4096)
+        self.paths = Paths(routes)
+        self.endpoints = self.paths.endpoints
         self.lost = Meter("any", "none")
-        self.endpoints = [self._place(route) for route in routes]
 
     @property
     def in_flight(self) -> int:
         """Requests being worked on."""
         return self._in_flight.total
 
-    def _place(self, route: Route) -> Endpoint:
-        if route.key not in ACCESS:
-            raise LookupError(f"{route.key} does not stand in the role table")
-        node = self._root
-        for text in route.path.split("/")[1:]:
-            if text.startswith("{"):
-                node.other = node.other or Node()
-                if node.name not in ("", text[1:-1]):
-                    raise ValueError(f"{route.key}: this part is called {node.name} elsewhere")
-                node.name, node = text[1:-1], node.other
-            else:
-                node = node.literal.setdefault(text, Node())
-        if route.method in node.endpoints:
-            raise ValueError(f"{route.key} stands twice")
-        endpoint = node.endpoints[route.method] = Endpoint(route)
-        return endpoint
-
-    def find(self, path: str) -> tuple[Node, dict[str, str]] | None:
-        """What stands at a path as it came, and the path's named parts, still encoded."""
-        node, parts = self._root, {}
-        for text in path.split("/")[1:]:
-            known = node.literal.get(text)
-            if known is None:
-                known = node.other
-                if known is None:
-                    return None
-                parts[node.name] = text
-            node = known
-        return (node, parts) if node.endpoints else None
-
-    def _remember(self, path: str, node: Node, parts: dict[str, str]) -> None:
-        """Remembers where a path leads that devices ask for again and again: one whose parts are few in a hall."""
-        if parts.keys() <= REPEATED and len(path) <= 256:
-            self._places.add(path, (node, dict(parts)))
-
     def turned_away(self, method: str, path: str, remote: str) -> bytes | None:
         """The answer to a request for which there is no room, before anything else about it is looked at; None when
         there may be. What is refused must cost next to nothing, or refusing takes the time of those who are served.
         """
-        if (place := self._places.get(path)) is None:
+        if (found := self.paths.known(path)) is None:
             return None
-        endpoint, hall = place[0].endpoints.get(method), place[1].get("hall", "")
+        endpoint, hall = found[0].endpoints.get(method), found[1].get("hall", "")
         if endpoint is None or endpoint.exempt or self._in_flight.has_room(hall, time.monotonic()):
             return None
         endpoint.meter.count(503, 0.0)
@@ -196,18 +125,17 @@ class Frame:
 
     def _led(self, request: Asked, known: Request) -> tuple[Endpoint | None, dict[str, str]]:
         """Where a request's path leads, and the parts of it; None when nothing is there for its method."""
-        if (place := self._places.get(request.path)) is not None:
-            node, parts = place[0], dict(place[1])
-        elif (found := self.find(request.path)) is not None:
+        found = self.paths.known(request.path)
+        if found is not None:
+            node, parts = found[0], dict(found[1])
+        else:
+            found = self.paths.find(request.path)
+            if found is None:
+                return None, {}
             node, parts = found
             known.unread = True
-        else:
-            return None, {}
         known.node = node
-        endpoint = node.endpoints.get(request.method)
-        if endpoint is None and request.method == hdrs.METH_HEAD:
-            endpoint = node.endpoints.get(hdrs.METH_GET)
-        return endpoint, parts
+        return node.endpoint(request.method), parts
 
     async def _run(
         self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
@@ -259,9 +187,7 @@ class Frame:
             raise Refusal("forbidden")
         known.principal = principal
         if known.unread and known.node is not None:
-            for name, text in parts.items():
-                parts[name] = intake.part(name, text)
-            self._remember(request.path, known.node, parts)
+            self.paths.read(request.path, known.node, parts)
         known.hall = parts.get("hall", principal.hall if roles is SECRET else "")
 
     def _call(self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes) -> Call:

@@ -23,7 +23,8 @@ from qserver.outlet import Outlet
 
 from . import problems
 from .asked import Asked, Origin, whole
-from .frame import API, FRAME, Frame
+from .frame import FRAME, Frame
+from .paths import API
 
 
 class NotOurMistakes(logging.Filter):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack  # type: ignore[import-untyped]
 import msgspec
@@ -26,31 +26,39 @@ _pack = msgpack.Packer(use_bin_type=False).pack  # cmsgpack reads the older form
 _unpack = msgspec.msgpack.decode
 
 
+class _Waiting(NamedTuple):
+    """A batch that is being gathered: names and packed arguments of its commands in turn, and who waits for them."""
+
+    words: list[bytes | str]
+    futures: list[asyncio.Future[Sent]]
+    new_future: Callable[[], asyncio.Future[Sent]]
+
+
 class Batches:
     """Commands on their way, by hall. `send` gives a batch's words and answers with its answers and flags in turn."""
 
     def __init__(self, send: Callable[[str, list[bytes | str]], Awaitable[list[Any]]]) -> None:
         self._send = send
-        self._waiting: dict[str, tuple[list[bytes | str], list[asyncio.Future[Sent]]]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
     def add(self, hall: str, command: str, argv: tuple[Any, ...]) -> asyncio.Future[Sent]:
         """Gives a command with the next batch. The future raises Refusal, Unavailable, ReplyError."""
-        loop = asyncio.get_running_loop()
         waiting = self._waiting.get(hall)
         if waiting is None:
-            waiting = self._waiting[hall] = ([], [])
+            loop = asyncio.get_running_loop()
+            waiting = self._waiting[hall] = _Waiting([], [], loop.create_future)
             if len(self._waiting) == 1:
                 loop.call_soon(self._flush)
-        words, futures = waiting
+        words, futures, new_future = waiting
         words += (command, _pack(argv))
-        future: asyncio.Future[Sent] = loop.create_future()
+        future = new_future()
         futures.append(future)
         return future
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for hall, (words, futures) in waiting.items():
+        for hall, (words, futures, _) in waiting.items():
             for n in range(0, len(futures), LARGEST):
                 task = asyncio.ensure_future(
                     self._give(hall, words[n * 2 : (n + LARGEST) * 2], futures[n : n + LARGEST])

@@ -10,8 +10,8 @@ import yarl
 from aiohttp import web
 
 from qserver.api.access_log import AccessLog
-from qserver.api.frame import Endpoint
 from qserver.api.limits import Limits
+from qserver.api.paths import Endpoint
 from qserver.api.routing import Body, Call, Reply, Route
 from qserver.auth import secrets
 from qserver.auth.roles import ACCESS, OPEN, SECRET
@@ -91,7 +91,7 @@ MAY: dict[str, str] = {
 def stands(api: Api, request: str) -> Endpoint | None:
     """The endpoint a request leads to."""
     method, path = request.split(" ")
-    found = api.frame.find(path)
+    found = api.frame.paths.find(path)
     return found[0].endpoints.get(method) if found else None
 
 
@@ -129,9 +129,9 @@ async def test_a_route_that_stands_not_in_the_table_is_refused_at_the_start(api:
         return Reply(None)
 
     with pytest.raises(LookupError, match="GET /api/v1/other does not stand in the role table"):
-        api.frame._place(Route("GET", "/api/v1/other", nothing))
+        api.frame.paths.add(Route("GET", "/api/v1/other", nothing))
     with pytest.raises(ValueError, match="stands twice"):
-        api.frame._place(Route("GET", "/livez", nothing))
+        api.frame.paths.add(Route("GET", "/livez", nothing))
 
 
 async def test_a_body_type_must_forbid_unknown_fields() -> None:
@@ -357,7 +357,7 @@ async def test_what_a_handler_gives_back_becomes_the_answer(api: Api) -> None:
 
     ACCESS["POST /api/v1/halls/{hall}/tickets/{no}/test"] = ACCESS["GET /api/v1/halls"]
     try:
-        api.frame._place(Route("POST", "/api/v1/halls/{hall}/tickets/{no}/test", handler, body=Given, status=202))
+        api.frame.paths.add(Route("POST", "/api/v1/halls/{hall}/tickets/{no}/test", handler, body=Given, status=202))
     finally:
         del ACCESS["POST /api/v1/halls/{hall}/tickets/{no}/test"]
     answer = await api.ask("POST", f"{HALL}/tickets/A001/test")
