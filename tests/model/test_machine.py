@@ -275,7 +275,7 @@ class Day(RuleBasedStateMachine):
             lambda: self.model.rate(window, rid, name, leg, score, age),
             lambda op: self.store.rate(op, "h1", window, [RatingItem(rid, name, leg, score, age)]),
         )
-        result = got[1][0][0]
+        result = got[1].results[0]
         assert (result.status, result.code) == got[0]
 
     @rule(
