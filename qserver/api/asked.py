@@ -29,14 +29,11 @@ _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "traile
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What stands before a body: names of `headers` in lower case, `path` and `query` as they came, still encoded.
+    """What stands between a request's first line and its body: names of `headers` in lower case.
 
     The Idempotency-Key is no part of it: it is another one with every request. `length`: of the body, bytes.
     """
 
-    method: str
-    path: str
-    query: str
     headers: Mapping[str, str]
     host: str
     length: int
@@ -51,8 +48,8 @@ class Origin(NamedTuple):
 
 
 class Asked(msgspec.Struct, frozen=True, eq=False):
-    """One request. `key`: its Idempotency-Key, None without; `content`: the whole body, or the stream it still comes
-    from.
+    """One request. `path` and `query` are as they came, still encoded; `key`: its Idempotency-Key, None without;
+    `content`: the whole body, or the stream it still comes from.
     """
 
     method: str
@@ -77,50 +74,57 @@ class Asked(msgspec.Struct, frozen=True, eq=False):
         )  # fmt: skip
 
 
-_heads: Final = Remembered[bytes, Head](4096)
 _starts: Final = Remembered[bytes, tuple[str, str, str]](4096)
+_heads: Final = Remembered[bytes, Head](4096)
 _lines: Final = Remembered[bytes, tuple[str, str]](4096)
-"""What was read before: a device gives the same head with nearly every request, or one that differs in a line."""
+"""What was read before: a device sends the same head with nearly every request, or one that differs in a line."""
 _LONGEST: Final = 256
-_LONGEST_HEAD: Final = 2048
-"""Longer lines and heads are read anew each time."""
+_LONGEST_HEAD: Final = 1024
+"""Longer lines and heads are read anew each time: whoever makes up new ones fills some 30 MB and no more."""
 _KEY_LINE: Final = b"\r\nIdempotency-Key:"
 """As nearly everybody writes it; written otherwise it makes a head that is not remembered."""
 
 
-def whole(data: bytes) -> tuple[Head, str | None, bytes] | None:
-    """The one request that these bytes are, from the first to the last: its head, Idempotency-Key and body. None when
-    they are anything else.
-    """
+class Whole(msgspec.Struct, frozen=True):
+    """A request that came whole. `start`: method, path and query; `key`: the Idempotency-Key."""
+
+    start: tuple[str, str, str]
+    head: Head
+    key: str | None
+    content: bytes
+
+
+def whole(data: bytes) -> Whole | None:
+    """The one request that these bytes are, from the first to the last; None when they are anything else."""
     end = data.find(b"\r\n\r\n", 0, HEAD_MAX)
     if end < 0:
         return None
-    text, key = data[:end], None
-    at = text.find(_KEY_LINE)
-    if at > 0:
-        line_end = text.find(b"\r\n", at + 2)
-        line = text[at + 2 :] if line_end < 0 else text[at + 2 : line_end]
+    first_end = data.find(b"\r\n")
+    first, rest, key = data[:first_end], data[first_end:end], None
+    at = rest.find(_KEY_LINE)
+    if at >= 0:
+        line_end = rest.find(b"\r\n", at + 2)
+        line = rest[at + 2 :] if line_end < 0 else rest[at + 2 : line_end]
         match = _LINE.fullmatch(line)
         if match is None:
             return None
         key = match[2].decode().strip()
-        text = text[:at] if line_end < 0 else text[:at] + text[line_end:]
-    head = _heads.get(text) or _head(text)
-    if head is None:
+        rest = rest[:at] if line_end < 0 else rest[:at] + rest[line_end:]
+    start, head = _starts.get(first) or _start(first), _heads.get(rest) or _head(rest)
+    if start is None or head is None:
         return None
     if "idempotency-key" in head.headers:
         if key is not None:
             return None
         key = head.headers["idempotency-key"]
     content = data[end + 4 :]
-    return (head, key, content) if len(content) == head.length else None
+    return Whole(start, head, key, content) if len(content) == head.length else None
 
 
-def _head(text: bytes) -> Head | None:
-    """What a head says; None when it is aiohttp's."""
-    first, *lines = text.split(b"\r\n")
-    start = _starts.get(first) or _start(first)
-    if start is None or len(lines) > LINES_MAX:
+def _head(rest: bytes) -> Head | None:
+    """What the lines of a head say, each behind a line end; None when it is aiohttp's."""
+    lines = rest.split(b"\r\n")[1:]
+    if len(lines) > LINES_MAX:
         return None
     headers: dict[str, str] = {}
     for line in lines:
@@ -136,10 +140,10 @@ def _head(text: bytes) -> Head | None:
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    head = Head(*start, headers, headers["host"], int(length))
-    if "idempotency-key" in headers or len(text) > _LONGEST_HEAD:
+    head = Head(headers, headers["host"], int(length))
+    if "idempotency-key" in headers or len(rest) > _LONGEST_HEAD:
         return head
-    return _heads.add(text, head)
+    return _heads.add(rest, head)
 
 
 def _start(first: bytes) -> tuple[str, str, str] | None:

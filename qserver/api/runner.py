@@ -133,16 +133,16 @@ class Protocol(RequestHandler):
             found = whole(data)
             if found is None:
                 self._leave_to_aiohttp()
-            elif self._idle() and (head := found[0]).path.startswith(API):
-                refusal = self._frame.turned_away(head.method, head.path, self._origin.remote)
+            elif self._idle() and found.start[1].startswith(API):
+                head, (method, path, query) = found.head, found.start
+                refusal = self._frame.turned_away(method, path, self._origin.remote)
                 if refusal is not None:
                     self._outlet.write(refusal)
                     self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                     return
                 self._request_in_progress = True  # who shuts down waits for it
-                _, key, content = found
                 asked = Asked(
-                    head.method, head.path, head.query, head.headers, key, content, self._app, self._origin, head.host
+                    method, path, query, head.headers, found.key, found.content, self._app, self._origin, head.host
                 )
                 self._serving = self._loop.create_task(self._serve(asked))
                 return

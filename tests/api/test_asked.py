@@ -12,7 +12,7 @@ from aiohttp.web_protocol import RequestHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qserver.api.asked import Head, whole
+from qserver.api.asked import Head, Whole, whole
 from qserver.domain.lifecycle import Role
 from tests.api.edge import Api
 
@@ -35,7 +35,7 @@ def simple(*lines: str, body: bytes = b"") -> bytes:
 def test_a_plain_request_is_taken_as_it_is() -> None:
     found = whole(simple("POST /api/v1/x?a=1&b=%20 HTTP/1.1", "Host: x", "X-Y:  z ", "Content-Length: 2", body=b"{}"))
     headers = {"host": "x", "x-y": "z", "content-length": "2"}
-    assert found == (Head("POST", "/api/v1/x", "a=1&b=%20", headers, "x", 2), None, b"{}")
+    assert found == Whole(("POST", "/api/v1/x", "a=1&b=%20"), Head(headers, "x", 2), None, b"{}")
 
 
 ODD = {
@@ -118,13 +118,11 @@ def test_what_is_taken_is_what_aiohttp_would_read(data: bytes) -> None:
         messages, upgraded, tail = parser.feed_data(data)
         ((message, payload),) = messages
         assert not upgraded and not tail and not message.should_close and not message.chunked
-        head, key, said = found
-        assert (message.method, message.url.raw_path) == (head.method, head.path)
-        assert message.url.raw_query_string == head.query
-        keyed = {} if key is None else {"idempotency-key": key}
-        assert {name.lower(): value for name, value in message.headers.items()} == dict(head.headers) | keyed
-        content = payload.read_nowait(-1) if said else b""
-        assert (content, payload.is_eof()) == (said, True)
+        assert (message.method, message.url.raw_path, message.url.raw_query_string) == found.start
+        keyed = {} if found.key is None else {"idempotency-key": found.key}
+        assert {name.lower(): value for name, value in message.headers.items()} == dict(found.head.headers) | keyed
+        content = payload.read_nowait(-1) if found.content else b""
+        assert (content, payload.is_eof()) == (found.content, True)
 
     asyncio.run(read())
 
