@@ -31,7 +31,8 @@ _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "traile
 class Head(msgspec.Struct, frozen=True):
     """What stands between a request's first line and its body: names of `headers` in lower case.
 
-    The Idempotency-Key is no part of it: it is another one with every request. `length`: of the body, bytes.
+    The Idempotency-Key is another one with every request, so it is no part of it; unless it was not written as
+    `_KEY_LINE` is. `length`: of the body, bytes.
     """
 
     headers: Mapping[str, str]
@@ -80,7 +81,8 @@ _lines: Final = Remembered[bytes, tuple[str, str]](4096)
 """What was read before: a device sends the same head with nearly every request, or one that differs in a line."""
 _LONGEST: Final = 256
 _LONGEST_HEAD: Final = 1024
-"""Longer lines and heads are read anew each time: whoever makes up new ones fills some 30 MB and no more."""
+"""Longer lines and heads are read anew each time: whoever makes up new ones, of many short lines, fills some 45 MB
+and no more."""
 _KEY_LINE: Final = b"\r\nIdempotency-Key:"
 """As nearly everybody writes it; written otherwise it makes a head that is not remembered."""
 
