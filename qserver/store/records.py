@@ -218,7 +218,7 @@ _STATES = {str(state): state for state in State}
 
 
 # Every answer about a ticket comes through the two that follow. They give the fields in their order, not by name: with
-# 50 of them that is three times as quick, and was a twentieth of a command.
+# 50 of them that is three times as quick, and was a twentieth of a command. A test asks for each under its name.
 
 
 def _leg(number: int, leg: TicketRecord | LegRecord) -> public.Leg:
