@@ -176,6 +176,18 @@ async def test_a_request_may_come_in_any_two_pieces(api: Api) -> None:
     raw.writer.close()
 
 
+async def test_a_key_is_the_same_key_in_whichever_way_it_comes(api: Api) -> None:
+    raw = await Raw.to(api)
+    await raw.say(post(api))  # aiohttp may have this one, the next three come the short way
+    assert await number(raw) == "A001"
+    for line in ("Idempotency-Key: k", "idempotency-key:\tk", "IDEMPOTENCY-KEY:k "):
+        await raw.say(post(api, line))
+        assert await number(raw) == "A002"
+    await raw.say(post(api, "Idempotency-Key: k") + post(api, "Idempotency-Key: l"))  # two in one go aiohttp's
+    assert [await number(raw) for _ in range(2)] == ["A002", "A003"]
+    raw.writer.close()
+
+
 async def at_work(api: Api, raw: Raw) -> asyncio.Event:
     """Sends a request that is at work until the event is set."""
     gate = asyncio.Event()
