@@ -24,6 +24,7 @@ HEAD_MAX: Final = 8000
 _START: Final = re.compile(rb"(GET|POST|PUT|DELETE) (/[A-Za-z0-9/._~%-]*)(?:\?([A-Za-z0-9/._~%&=:,+-]*))? HTTP/1\.1")
 _LINE: Final = re.compile(rb"([A-Za-z0-9-]+):([\x20-\x7e\t]*)")
 LINES_MAX: Final = 64
+"""A head with more lines, not counting the Idempotency-Key's, is aiohttp's."""
 _ODD: Final = frozenset({"transfer-encoding", "expect", "upgrade", "te", "trailer", "content-encoding"})
 """Heads with one of these are aiohttp's."""
 
@@ -88,9 +89,11 @@ _KEY_LINE: Final = b"\r\nIdempotency-Key:"
 
 
 class Whole(msgspec.Struct, frozen=True):
-    """A request that came whole. `start`: method, path and query; `key`: the Idempotency-Key."""
+    """A request that came whole. `key`: the Idempotency-Key."""
 
-    start: tuple[str, str, str]
+    method: str
+    path: str
+    query: str
     head: Head
     key: str | None
     content: bytes
@@ -105,13 +108,9 @@ def whole(data: bytes) -> Whole | None:
     first, rest, key = data[:first_end], data[first_end:end], None
     at = rest.find(_KEY_LINE)
     if at >= 0:
-        line_end = rest.find(b"\r\n", at + 2)
-        line = rest[at + 2 :] if line_end < 0 else rest[at + 2 : line_end]
-        match = _LINE.fullmatch(line)
-        if match is None:
+        rest, key = _cut(rest, at)
+        if key is None:
             return None
-        key = match[2].decode().strip()
-        rest = rest[:at] if line_end < 0 else rest[:at] + rest[line_end:]
     start, head = _starts.get(first) or _start(first), _heads.get(rest) or _head(rest)
     if start is None or head is None:
         return None
@@ -120,7 +119,19 @@ def whole(data: bytes) -> Whole | None:
             return None
         key = head.headers["idempotency-key"]
     content = data[end + 4 :]
-    return Whole(start, head, key, content) if len(content) == head.length else None
+    if len(content) != head.length:
+        return None
+    method, path, query = start
+    return Whole(method, path, query, head, key, content)
+
+
+def _cut(rest: bytes, at: int) -> tuple[bytes, str | None]:
+    """The lines of a head without the one behind the line end at `at`, and its value; None when it is no line."""
+    line_end = rest.find(b"\r\n", at + 2)
+    if line_end < 0:
+        line_end = len(rest)
+    match = _LINE.fullmatch(rest, at + 2, line_end)
+    return rest[:at] + rest[line_end:], match and match[2].decode().strip()
 
 
 def _head(rest: bytes) -> Head | None:

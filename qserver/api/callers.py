@@ -28,7 +28,7 @@ class Callers:
         self._per_token = Rate(limits.per_token)
         self._per_address = Rate(limits.per_address)
 
-    def known(self, request: Asked) -> Principal | None:
+    def remembered(self, request: Asked) -> Principal | None:
         """The holder of the request's token when memory knows it. Refused: rate_limited."""
         header = request.headers.get("authorization")
         if header is None or not header.startswith("Bearer "):

@@ -38,7 +38,7 @@ _NO_OP: Final = Op("")
 _full: Final = problems.unavailable(Unavailable(TOO_MUCH))
 
 
-class Request:
+class Known:
     """What is known of a request so far, for whoever has to answer it when it is refused."""
 
     __slots__ = ("hall", "node", "op", "principal", "unread")
@@ -80,7 +80,7 @@ class Frame:
         """The answer to a request for which there is no room, before anything else about it is looked at; None when
         there may be. What is refused must cost next to nothing, or refusing takes the time of those who are served.
         """
-        if (found := self.paths.known(path)) is None:
+        if (found := self.paths.remembered(path)) is None:
             return None
         endpoint, hall = found[0].endpoints.get(method), found[1].get("hall", "")
         if endpoint is None or endpoint.exempt or self._in_flight.has_room(hall, time.monotonic()):
@@ -97,7 +97,7 @@ class Frame:
     async def answer(self, request: Asked) -> responses.Written:
         """Answers any request; never raises but for a lost connection."""
         began = time.perf_counter()
-        known = Request()
+        known = Known()
         endpoint, parts = self._led(request, known)
         if endpoint is None:
             response, meter, key = _no_way(known.node), self.lost, "none"
@@ -123,9 +123,9 @@ class Frame:
             self._log.add(key, response.status, seconds, known.principal.id, known.hall, request.origin.remote)
         return response
 
-    def _led(self, request: Asked, known: Request) -> tuple[Endpoint | None, dict[str, str]]:
+    def _led(self, request: Asked, known: Known) -> tuple[Endpoint | None, dict[str, str]]:
         """Where a request's path leads, and the parts of it; None when nothing is there for its method."""
-        found = self.paths.known(request.path)
+        found = self.paths.remembered(request.path)
         if found is not None:
             node, parts = found[0], dict(found[1])
         else:
@@ -137,10 +137,8 @@ class Frame:
         known.node = node
         return node.endpoint(request.method), parts
 
-    async def _run(
-        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request
-    ) -> responses.Written:
-        principal = self._holder(endpoint, parts, request)
+    async def _run(self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Known) -> responses.Written:
+        principal = self._who(endpoint, parts, request)
         if principal is None:
             try:
                 principal = await self._callers.look_up(request)
@@ -161,23 +159,25 @@ class Frame:
             value = await endpoint.handler(self._call(endpoint, parts, request, known, content))
             if type(value) is not Reply:
                 return responses.answer(endpoint.status, _encode(value))
-            return await self._kept(endpoint, value, known) if value.keep and known.op.key else _told(endpoint, value)
+            if value.keep and known.op.key:
+                return await self._told_and_kept(endpoint, value, known)
+            return _told(endpoint, value)
         finally:
             if counts:
                 self._in_flight.leave(hall, time.monotonic())
 
-    def _holder(self, endpoint: Endpoint, parts: dict[str, str], request: Asked) -> Principal | None:
-        """Who asks; None when the token must be looked up."""
+    def _who(self, endpoint: Endpoint, parts: dict[str, str], request: Asked) -> Principal | None:
+        """Who asks; None when the token must be looked up. Behind a link the ticket becomes one of the parts."""
         roles = endpoint.access.roles
         if roles is OPEN:
             return self._callers.anyone(request) if endpoint.api else NOBODY
         if roles is SECRET:
             principal, parts["ticket"] = self._callers.holder(parts["secret"], request)
             return principal
-        return self._callers.known(request)
+        return self._callers.remembered(request)
 
     def _admit(
-        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, principal: Principal
+        self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Known, principal: Principal
     ) -> None:
         """Whether it may ask this, and of which hall. Refused: forbidden, and what a part that looks like none is."""
         roles = endpoint.access.roles
@@ -190,10 +190,10 @@ class Frame:
             self.paths.read(request.path, known.node, parts)
         known.hall = parts.get("hall", principal.hall if roles is SECRET else "")
 
-    def _call(self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Request, content: bytes) -> Call:
+    def _call(self, endpoint: Endpoint, parts: dict[str, str], request: Asked, known: Known, content: bytes) -> Call:
         """What the handler gets. Refused: validation, unsupported_media_type."""
         principal = known.principal
-        key = intake.idempotency_key(request) if endpoint.keeps else ""
+        key = intake.idempotency_key(request) if endpoint.takes_key else ""
         if not key:
             op = Op(principal.actor, seated=principal.seated)
         elif endpoint.route.secret:
@@ -205,7 +205,7 @@ class Frame:
         body, query, store = endpoint.decode(content), endpoint.query(request), self._store
         return Call(store, self._auth, store.server_key, principal, known.hall, parts, body, query, op, request)
 
-    async def _refused(self, refusal: Refusal, known: Request) -> responses.Written:
+    async def _refused(self, refusal: Refusal, known: Known) -> responses.Written:
         """A refusal as an answer, kept when the request carries a key and the code is one that is kept.
 
         A function's refusal is kept by the function; then the store gives it back, and it is not a replay. What
@@ -223,14 +223,14 @@ class Frame:
         except Unavailable as error:
             return problems.unavailable(error)
 
-    async def _kept(self, endpoint: Endpoint, reply: Reply, known: Request) -> responses.Written:
+    async def _told_and_kept(self, endpoint: Endpoint, reply: Reply, known: Known) -> responses.Written:
         """A handler's answer, kept under the request's key; or the one kept there before it."""
         told = _told(endpoint, reply)
         if reply.value is None:
             return told
         return await self._keep(known, told.status, told.content) or told
 
-    async def _keep(self, known: Request, status: int, body: bytes) -> responses.Written | None:
+    async def _keep(self, known: Known, status: int, body: bytes) -> responses.Written | None:
         """This answer, or the one kept under the request's key before it; None when that one is a function's, which
         only the command itself can give again.
         """
@@ -244,7 +244,7 @@ class Frame:
         content_type = responses.JSON if status < 400 else responses.PROBLEM
         return responses.answer(status, body, content_type, _REPLAYED if kept.replayed else None)
 
-    async def _not_ours(self, endpoint: Endpoint, known: Request) -> responses.Written:
+    async def _not_ours(self, endpoint: Endpoint, known: Known) -> responses.Written:
         """A command gave an answer that is none of its own: the frame's, when it had refused under this key before
         the command was reached, and would not now. That one is given again; anything else is a mistake.
         """

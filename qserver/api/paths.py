@@ -26,7 +26,19 @@ REPEATED: Final = frozenset({"hall", "window", "service"})
 class Endpoint:
     """A route made ready: its row of the role table, its readers, its counters."""
 
-    __slots__ = ("access", "api", "decode", "exempt", "handler", "keeps", "key", "meter", "query", "route", "status")
+    __slots__ = (
+        "access",
+        "api",
+        "decode",
+        "exempt",
+        "handler",
+        "key",
+        "meter",
+        "query",
+        "route",
+        "status",
+        "takes_key",
+    )
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -34,7 +46,7 @@ class Endpoint:
         self.access: Access = ACCESS[route.key]
         self.handler = route.handler
         self.status = route.status
-        self.keeps = route.method == "POST"
+        self.takes_key = route.method == "POST"
         self.decode = intake.decoder(route.reads or route.body)
         self.query = intake.query_reader(route.query)
         self.api = route.path.startswith(API)
@@ -64,8 +76,8 @@ class Paths:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = Node()
-        self._known = Remembered[str, tuple[Node, dict[str, str]]](4096)
-        self.known = self._known.get
+        self._remembered = Remembered[str, tuple[Node, dict[str, str]]](4096)
+        self.remembered = self._remembered.get
         """What stands at a path that was read before, and its parts, which are not the asker's to change."""
         self.endpoints = [self.add(route) for route in routes]
 
@@ -107,4 +119,4 @@ class Paths:
         for name, text in parts.items():
             parts[name] = intake.part(name, text)
         if parts.keys() <= REPEATED and len(path) <= 256:
-            self._known.add(path, (node, dict(parts)))
+            self._remembered.add(path, (node, dict(parts)))

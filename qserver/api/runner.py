@@ -133,18 +133,19 @@ class Protocol(RequestHandler):
             found = whole(data)
             if found is None:
                 self._leave_to_aiohttp()
-            elif self._idle() and found.start[1].startswith(API):
-                head, (method, path, query) = found.head, found.start
-                refusal = self._frame.turned_away(method, path, self._origin.remote)
+            elif self._idle() and found.path.startswith(API):
+                refusal = self._frame.turned_away(found.method, found.path, self._origin.remote)
                 if refusal is not None:
                     self._outlet.write(refusal)
                     self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                     return
                 self._request_in_progress = True  # who shuts down waits for it
+                head = found.head
                 asked = Asked(
-                    method, path, query, head.headers, found.key, found.content, self._app, self._origin, head.host
-                )
-                self._serving = self._loop.create_task(self._serve(asked))
+                    found.method, found.path, found.query, head.headers, found.key, found.content, self._app,
+                    self._origin, head.host,
+                )  # fmt: skip
+                self._serving = asyncio.Task(self._serve(asked), loop=self._loop, name="request")
                 return
         super().data_received(data)
         if self._messages and isinstance(told := self._messages[-1][0], _ErrInfo):

@@ -50,7 +50,7 @@ class Authenticator:
         self._known: dict[bytes, Principal] = {}
         self._digests: dict[str, bytes] = {}
         self._unknown: dict[bytes, None] = {}
-        self._digested = Remembered[str, bytes](4096)
+        self._digested = Remembered[str, bytes](4096)  # texts that came as tokens lately, of whatever use -> digests
         self._following = False
         self._changes = 0  # raised by whatever makes an answer that is still under way stale
         self._clock_offset_ms = 0.0

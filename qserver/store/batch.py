@@ -51,7 +51,8 @@ class Batches:
             if len(self._waiting) == 1:
                 loop.call_soon(self._flush)
         words, futures, new_future = waiting
-        words += (command, _pack(argv))
+        # The arguments one behind the other: an array without its head, which is 1 byte up to 15 of them and 3 beyond.
+        words += (command, _pack(argv)[1 if len(argv) < 16 else 3 :])
         future = new_future()
         futures.append(future)
         return future

@@ -79,14 +79,15 @@ local function wanted_fields(known, wants, argv)
   return fields
 end
 
--- argv: name and packed arguments of each command. Answers with packed answer and flag of each; behind a hall's, the
+-- argv: name and packed arguments of each command, these one behind the other: an array of them would grow as it is
+-- unpacked, while Lua makes a table of many values at once. Answers with packed answer and flag of each; behind a hall's, the
 -- instant of its partition's next deadline ('0' = none) and now, so that whoever set one need not go and look for it.
 local function batch(keys, argv, first, handlers)
   awake()
   local entries, commands, fields, seen, op_keys, calls = {}, {}, {}, {}, {}, 0
   local known = RULES[keys[first]]
   for i = 1, #argv, 2 do
-    local entry, arguments = handlers[argv[i]], unpack_(argv[i + 1])
+    local entry, arguments = handlers[argv[i]], {unpack_(argv[i + 1])}
     if not entry then error('no command ' .. argv[i]) end
     entries[#entries + 1], commands[#commands + 1] = entry, arguments
     if arguments[1] ~= '' then op_keys[#op_keys + 1] = arguments[1] end

@@ -13,7 +13,11 @@ local BOUND = 64 -- '@'
 
 function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
-local function member(t) return string.format('%09d:%s', t[T.iseq], t[T.id]) end
+local function member(t)
+  local n = t[T.iseq]
+  if n > 999999999 then return string.format('%09d:%s', n, t[T.id]) end
+  return three(math.floor(n / 1000000)) .. three(math.floor(n / 1000) % 1000) .. three(n % 1000) .. ':' .. t[T.id]
+end
 
 -- How many tickets wait for a window of their own.
 local function bound_waiting(ctx)

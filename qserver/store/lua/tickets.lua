@@ -33,7 +33,7 @@ command('issue', function(ctx, argv)
   end
 
   local iseq, number = ctx.iseq + 1, (tonumber(field(ctx, 'n:' .. rules.prefix)) or 0) + 1
-  local no = string.format('%s%03d', rules.prefix, number)
+  local no = rules.prefix .. three(number)
   local id = stamp(ctx) .. no
   local now = ctx.now
   local t = {
