@@ -19,10 +19,8 @@ import shutil
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-import msgspec
-
 from qserver.store import keys
-from qserver.store.batch import LARGEST
+from qserver.store.batch import LARGEST, packed
 from qserver.store.library import Library
 
 from .common import cores, cpu_s, figure, median, note, on_core, options, run
@@ -31,7 +29,7 @@ from .data import BENCH, Data
 CALLERS = 1024
 GOAL = 0.6
 HALL, SERVICE, HALLS = "bench", "s1", 100
-ARGUMENTS = msgspec.msgpack.encode(["", "", BENCH.actor, SERVICE, "normal", "guide", "", "", ""])
+ARGUMENTS = packed(("", "", BENCH.actor, SERVICE, "normal", "guide", "", "", ""))
 """What the store sends for `issue(BENCH, HALL, SERVICE)`: key, body, actor, then the command's own."""
 
 

@@ -26,6 +26,12 @@ _pack = msgpack.Packer(use_bin_type=False).pack  # cmsgpack reads the older form
 _unpack = msgspec.msgpack.decode
 
 
+def packed(argv: tuple[Any, ...]) -> bytes:
+    """A command's arguments as the functions read them: one behind the other, which is an array without its head."""
+    whole: bytes = _pack(argv)
+    return whole[1 if len(argv) < 16 else 3 :]
+
+
 class _Waiting(NamedTuple):
     """A batch that is being gathered: names and packed arguments of its commands in turn, and who waits for them."""
 
@@ -51,8 +57,7 @@ class Batches:
             if len(self._waiting) == 1:
                 loop.call_soon(self._flush)
         words, futures, new_future = waiting
-        # The arguments one behind the other: an array without its head, which is 1 byte up to 15 of them and 3 beyond.
-        words += (command, _pack(argv)[1 if len(argv) < 16 else 3 :])
+        words += (command, packed(argv))
         future = new_future()
         futures.append(future)
         return future
