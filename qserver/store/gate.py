@@ -7,6 +7,7 @@ and called once more.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,8 @@ _HOOK = "webhook:"
 """Stands before a webhook's id where a hall's is asked for."""
 _NOT_NOW = frozenset({"OOM", "MISCONF", "LOADING", "READONLY", "CLUSTERDOWN", "NOREPLICAS", "MASTERDOWN", "BUSY"})
 _unpack = msgspec.msgpack.decode
+
+log = logging.getLogger(__name__)
 
 
 class Gate:
@@ -131,8 +134,11 @@ class Gate:
             answers: list[Any]
             *answers, next_ms, now_ms = await self._fcall(tag, head, *words)
             if due := float(next_ms):
-                for told in self._deadline_watchers:
-                    told(self.partition(hall), (due - int(now_ms)) / 1000)
+                try:
+                    for told in self._deadline_watchers:
+                        told(self.partition(hall), (due - int(now_ms)) / 1000)
+                except Exception:  # the commands are done, whatever becomes of who wanted to know
+                    log.exception("a watcher of deadlines failed")
             return answers
         else:
             tag, head = self._heads.get(("", "control")) or self._head(

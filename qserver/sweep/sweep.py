@@ -44,7 +44,8 @@ class Alarm:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._asleep: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None  # None also from the ring on, until somebody sleeps again
+        self._at = 0.0  # when it rings; a timer of uvloop cannot tell once it has
         self._early = math.inf  # told while nobody slept
         self._since = 0.0
 
@@ -53,7 +54,7 @@ class Alarm:
         at = max(self._loop.time() + in_s, self._since + AGAIN_S)
         if self._timer is None:
             self._early = min(self._early, at)
-        elif at < self._timer.when():
+        elif at < self._at:
             self._set(at)
 
     async def ring(self, in_s: float) -> None:
@@ -73,10 +74,11 @@ class Alarm:
         assert self._asleep is not None
         if self._timer is not None:
             self._timer.cancel()
+        self._at = at
         self._timer = self._loop.call_at(at, self._wake, self._asleep)
 
-    @staticmethod
-    def _wake(asleep: asyncio.Future[None]) -> None:
+    def _wake(self, asleep: asyncio.Future[None]) -> None:
+        self._timer = None
         if not asleep.done():
             asleep.set_result(None)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+import uvloop
 
 from qserver.domain.events import Event
 from qserver.domain.hall import Hall, Service
@@ -22,6 +24,42 @@ from tests.halls import small_hall
 
 GUIDE = Op("guide")
 _event = msgspec.msgpack.Decoder(Event)
+
+
+def test_what_is_told_between_the_ring_and_the_waking_is_heard() -> None:
+    async def check() -> None:
+        loop, heard = asyncio.get_running_loop(), list[str]()
+        alarm = module.Alarm()
+
+        def tell() -> None:
+            alarm.told(0.0)
+            heard.append("told")
+
+        sleeper = asyncio.create_task(alarm.ring(0.001))
+        await asyncio.sleep(0)
+        loop.call_later(0.002, tell)
+        loop.call_soon(time.sleep, 0.05)  # so that both timers are due in one pass, before any task goes on
+        await sleeper
+        assert heard == ["told"], "told behind the ring, before the sleeper was awake"
+        await asyncio.wait_for(alarm.ring(600), 60)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(check())
+
+
+async def test_a_watcher_that_fails_does_not_make_a_command_look_failed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.configure(SYSTEM, limited("h1", 600))
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake of whoever wanted to know")
+
+    untold = store.on_deadline(broken)
+    issued = (await store.issue(GUIDE, "h1", "a")).value.ticket
+    untold()
+    assert (await store.ticket("h1", issued.no)).state == "waiting"
+    assert "a watcher of deadlines failed" in caplog.text
 
 
 def limited(hall: str, wait_limit_s: float) -> Hall:
