@@ -93,7 +93,7 @@ def _renamed(value: Any) -> Any:
 
 
 def _of_unknown(kind: type) -> dict[str, Any]:
-    """`object` is anything; what else has no schema is a mistake."""
+    """`object` is anything; what else has no schema is a mistake, which msgspec asks a schema's hook to say so."""
     if kind is object:
         return {"description": "anything"}
     raise NotImplementedError(f"{kind} has no schema")

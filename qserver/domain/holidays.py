@@ -49,7 +49,7 @@ def _of(code: str) -> Any:
 
     try:
         return holidays.country_holidays(code, years=range(FROM_YEAR, TO_YEAR + 1))
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # so the library says that it knows no such country
         raise ValueError(f"{code!r} is no calendar: china, weekdays or a country's two letters") from error
 
 

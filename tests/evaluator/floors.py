@@ -6,8 +6,6 @@ put back on the same port.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -22,12 +20,6 @@ from qserver.domain.events import Event
 from qserver.push import Push, PushConfig
 from qserver.store.answers import SYSTEM
 from qserver.store.store import Store
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for what tells nobody that it has happened."""
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 class Floor:

@@ -19,7 +19,8 @@ from evaluator.sender import Sender, http_url
 from evaluator.spool import Spool
 from qserver.domain.lifecycle import Role
 from qserver.store.answers import SYSTEM, RatingItem
-from tests.evaluator.floors import Floor, until
+from tests.evaluator.floors import Floor
+from tests.waiting import until
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluator.floors import Floor
+from tests.waiting import events
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,8 +81,7 @@ async def test_a_day_at_a_pad(floor: Floor, tmp_path: Path) -> None:
         await pad.says("非常不满意 Very dissatisfied")
         await pad.touch("1 3 等太久")
         await pad.says("感谢您的评价 Thank you")
-        while await floor.score(bad) is None:
-            await asyncio.sleep(0.01)
+        await events(floor.store, "h1", "rating.recorded", 2)
         assert [await floor.score(ticket) for ticket in (good, bad)] == [5, 1]
         (review,), _ = await floor.store.reviews("h1")
         assert all(word in str(review.history) for word in ("服务效率", "服务态度", "等太久"))
@@ -101,8 +101,7 @@ async def test_what_was_pressed_survives_kill_9_of_the_pad(floor: Floor, tmp_pat
         await pad.kill9()
     await floor.open()
     async with started(floor, tmp_path / "spool") as pad:
-        while await floor.score(ticket) is None:
-            await asyncio.sleep(0.01)
+        await events(floor.store, "h1", "rating.recorded", 1)
         assert await floor.score(ticket) == score
         await pad.kill9()
     async with started(floor, tmp_path / "spool") as pad:  # it may send again what it was not told to be recorded
@@ -125,8 +124,7 @@ async def test_the_age_of_a_rating_outlives_the_process(floor: Floor, tmp_path: 
         await asyncio.sleep(0.01)
     await floor.open()
     async with started(floor, tmp_path / "spool"):
-        while await floor.score(ticket) is None:
-            await asyncio.sleep(0.01)
+        await events(floor.store, "h1", "rating.recorded", 1)
     rating = (await floor.store.ticket("h1", ticket.id)).rating
     assert rating is not None and ticket.finished_ms is not None
     assert ticket.finished_ms <= rating.at_ms < restarted, "when it was pressed, not when it was sent"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -32,12 +31,6 @@ from qserver.wire.messages import (
     Welcome,
 )
 from tests.halls import small_hall
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for what tells nobody that it has happened."""
-    while not condition():
-        await asyncio.sleep(0.01)
 
 
 class Frames:
@@ -239,4 +232,4 @@ class Stand:
         return raw, rest
 
 
-__all__ = ["JSON", "MSGPACK", "Ack", "Client", "Frames", "Stand", "until"]
+__all__ = ["JSON", "MSGPACK", "Ack", "Client", "Frames", "Stand"]

@@ -19,8 +19,9 @@ from qserver.push import PushConfig
 from qserver.store.answers import SYSTEM
 from qserver.wire.codecs import JSON, MSGPACK, Codec
 from qserver.wire.messages import Ack, BoardEvent, Bye, Hello, Resync, Snapshot
-from tests.push.clients import Client, Frames, Stand, until
+from tests.push.clients import Client, Frames, Stand
 from tests.servers import DataServer
+from tests.waiting import until
 
 QUICK = pytest.mark.parametrize("push_config", [PushConfig(hb_ms=100, hello_s=0.2, slow_s=0.3, linger_s=0.2)])
 

@@ -14,8 +14,9 @@ from qserver.store.answers import SYSTEM, RatingItem
 from qserver.wire.codecs import JSON, MSGPACK, Codec
 from qserver.wire.messages import Resync, State
 from tests.halls import small_hall
-from tests.push.clients import Client, Stand, until
+from tests.push.clients import Client, Stand
 from tests.servers import DataServer
+from tests.waiting import until
 
 CODECS = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=lambda codec: codec.name)
 

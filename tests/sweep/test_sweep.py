@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +20,7 @@ from qserver.sweep import Sweep
 from qserver.sweep import sweep as module
 from tests import servers
 from tests.halls import small_hall
+from tests.waiting import events, until
 
 GUIDE = Op("guide")
 _event = msgspec.msgpack.Decoder(Event)
@@ -35,10 +35,9 @@ def test_what_is_told_between_the_ring_and_the_waking_is_heard() -> None:
             alarm.told(0.0)
             heard.append("told")
 
-        sleeper = asyncio.create_task(alarm.ring(0.001))
+        sleeper = asyncio.create_task(alarm.ring(0.0))
         await asyncio.sleep(0)
-        loop.call_later(0.002, tell)
-        loop.call_soon(time.sleep, 0.05)  # so that both timers are due in one pass, before any task goes on
+        loop.call_soon(tell)  # behind the ring, which comes in the next pass, before any task goes on
         await sleeper
         assert heard == ["told"], "told behind the ring, before the sleeper was awake"
         await asyncio.wait_for(alarm.ring(600), 60)
@@ -64,23 +63,6 @@ async def test_a_watcher_that_fails_does_not_make_a_command_look_failed(
 
 def limited(hall: str, wait_limit_s: float) -> Hall:
     return small_hall(hall, services=[Service(id="a", prefix="A", wait_limit_s=wait_limit_s)], windows=[])
-
-
-async def events(store: Store, hall: str, kind: str, count: int) -> list[Event]:
-    """The first `count` events of a kind, waited for."""
-    partition = store.partition(hall)
-    found: list[Event] = []
-    after = "0-0"
-    reader = store.reader((partition,))
-    try:
-        while len(found) < count:
-            for entry_id, fields in (await reader.read({partition: after})).get(partition, ()):
-                after = entry_id.decode()
-                if b"e" in fields and (event := _event.decode(fields[b"e"])).kind == kind and event.hall == hall:
-                    found.append(event)
-    finally:
-        await reader.close()
-    return found
 
 
 @asynccontextmanager
@@ -165,12 +147,10 @@ async def test_the_data_server_dies_and_comes_back(valkey: servers.DataServer) -
     await store.issue(GUIDE, "h1", "a")
     async with sweeping(store) as (sweep,):
         valkey.kill9()
-        while not sweep.away:
-            await asyncio.sleep(0.01)
+        await until(lambda: sweep.away)
         valkey.restart()
-        while sweep.away or not sweep.flagged:
-            await asyncio.sleep(0.01)
         await events(store, "h1", "overtime.wait", 1)
+        await until(lambda: sweep.flagged and not sweep.away)
         assert sweep.errors == 0
     await store.close()
 
@@ -187,8 +167,7 @@ async def test_a_deadline_that_breaks_its_function_stops_no_other(
     assert valkey.ask("HSET", tickets, broken.id, "broken") == 0
     async with sweeping(store) as (sweep,):
         assert len(await events(store, "h1", "overtime.wait", 1)) == 1
-        while not sweep.errors:
-            await asyncio.sleep(0.01)
+        await until(lambda: sweep.errors)
     assert any("deadlines cannot be acted on" in record.message for record in caplog.records)
 
 
@@ -198,8 +177,7 @@ async def test_figures_are_lines_that_prometheus_reads(valkey_store: Store) -> N
     async with sweeping(store) as (sweep,):
         await store.issue(GUIDE, "h1", "a")
         await events(store, "h1", "overtime.wait", 1)
-        while not sweep.flagged:
-            await asyncio.sleep(0.01)
+        await until(lambda: sweep.flagged)
         lines, flagged = list(sweep.metrics()), sweep.flagged
     assert f"qserver_sweep_flagged_total {flagged}" in lines
     assert all(line.startswith("# ") or len(line.rsplit(" ", 1)) == 2 for line in lines)

@@ -15,7 +15,6 @@ function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
 local function member(t)
   local n = t[T.iseq]
-  if n > 999999999 then return string.format('%09d:%s', n, t[T.id]) end
   return three(math.floor(n / 1000000)) .. three(math.floor(n / 1000) % 1000) .. three(n % 1000) .. ':' .. t[T.id]
 end
 
