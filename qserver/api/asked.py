@@ -88,18 +88,7 @@ _KEY_LINE: Final = b"\r\nIdempotency-Key:"
 """As nearly everybody writes it; written otherwise it makes a head that is not remembered."""
 
 
-class Whole(msgspec.Struct, frozen=True):
-    """A request that came whole. `key`: the Idempotency-Key."""
-
-    method: str
-    path: str
-    query: str
-    head: Head
-    key: str | None
-    content: bytes
-
-
-def whole(data: bytes) -> Whole | None:
+def whole(data: bytes, app: web.Application, origin: Origin) -> Asked | None:
     """The one request that these bytes are, from the first to the last; None when they are anything else."""
     end = data.find(b"\r\n\r\n", 0, HEAD_MAX)
     if end < 0:
@@ -122,7 +111,7 @@ def whole(data: bytes) -> Whole | None:
     if len(content) != head.length:
         return None
     method, path, query = start
-    return Whole(method, path, query, head, key, content)
+    return Asked(method, path, query, head.headers, key, content, app, origin, head.host)
 
 
 def _cut(rest: bytes, at: int) -> tuple[bytes, str | None]:

@@ -76,18 +76,18 @@ class Frame:
         """Requests being worked on."""
         return self._in_flight.total
 
-    def turned_away(self, method: str, path: str, remote: str) -> bytes | None:
+    def turned_away(self, request: Asked) -> bytes | None:
         """The answer to a request for which there is no room, before anything else about it is looked at; None when
         there may be. What is refused must cost next to nothing, or refusing takes the time of those who are served.
         """
-        if (found := self.paths.remembered(path)) is None:
+        if (found := self.paths.remembered(request.path)) is None:
             return None
-        endpoint, hall = found[0].endpoints.get(method), found[1].get("hall", "")
+        endpoint, hall = found[0].endpoints.get(request.method), found[1].get("hall", "")
         if endpoint is None or endpoint.exempt or self._in_flight.has_room(hall, time.monotonic()):
             return None
         endpoint.meter.count(503, 0.0)
         if self._log is not None:
-            self._log.add(endpoint.key, 503, 0.0, "", hall, remote)
+            self._log.add(endpoint.key, 503, 0.0, "", hall, request.origin.remote)
         return _full.whole()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -130,21 +130,17 @@ class Protocol(RequestHandler):
                 self.transport.pause_reading()
             return
         if self._straight and data:  # aiohttp gives itself nothing, to go on with what it has
-            found = whole(data)
-            if found is None:
+            asked = whole(data, self._app, self._origin)
+            if asked is None:
                 self._leave_to_aiohttp()
-            elif self._idle() and found.path.startswith(API):
-                refusal = self._frame.turned_away(found.method, found.path, self._origin.remote)
+            elif self._idle() and asked.path.startswith(API):
+                refusal = self._frame.turned_away(asked)
                 if refusal is not None:
                     self._outlet.write(refusal)
                     self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                     return
                 self._request_in_progress = True  # who shuts down waits for it
-                head = found.head
-                asked = Asked(
-                    found.method, found.path, found.query, head.headers, found.key, found.content, self._app,
-                    self._origin, head.host,
-                )  # fmt: skip
+                # What the loop would make of it has a number formatted for its name, and goes through one call more.
                 self._serving = asyncio.Task(self._serve(asked), loop=self._loop, name="request")
                 return
         super().data_received(data)

@@ -6,18 +6,20 @@ import asyncio
 
 import pytest
 import yarl
+from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
 from aiohttp.web_protocol import RequestHandler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qserver.api.asked import Head, Whole, whole
+from qserver.api.asked import Asked, Origin, whole
 from qserver.domain.lifecycle import Role
 from tests.api.edge import Api
 
 TICKETS = "/api/v1/halls/h1/tickets"
 BODY = b'{"service":"a"}'
+APP, HERE = web.Application(), Origin("127.0.0.1", "http", lambda: False)
 
 
 def post(api: Api, *more: str, body: bytes = BODY, path: str = TICKETS) -> bytes:
@@ -32,10 +34,17 @@ def simple(*lines: str, body: bytes = b"") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+def read(data: bytes) -> Asked | None:
+    """The short way's reading."""
+    return whole(data, APP, HERE)
+
+
 def test_a_plain_request_is_taken_as_it_is() -> None:
-    found = whole(simple("POST /api/v1/x?a=1&b=%20 HTTP/1.1", "Host: x", "X-Y:  z ", "Content-Length: 2", body=b"{}"))
-    headers = {"host": "x", "x-y": "z", "content-length": "2"}
-    assert found == Whole("POST", "/api/v1/x", "a=1&b=%20", Head(headers, "x", 2), None, b"{}")
+    found = read(simple("POST /api/v1/x?a=1&b=%20 HTTP/1.1", "Host: x", "X-Y:  z ", "Content-Length: 2", body=b"{}"))
+    assert found is not None
+    assert (found.method, found.path, found.query) == ("POST", "/api/v1/x", "a=1&b=%20")
+    assert found.headers == {"host": "x", "x-y": "z", "content-length": "2"}
+    assert (found.key, found.content, found.host, found.origin) == (None, b"{}", "x", HERE)
 
 
 ODD = {
@@ -76,7 +85,7 @@ ODD = {
 
 @pytest.mark.parametrize("odd", ODD)
 def test_everything_else_is_left_to_aiohttp(odd: str) -> None:
-    assert whole(ODD[odd]) is None
+    assert read(ODD[odd]) is None
 
 
 PIECES = st.sampled_from(
@@ -108,11 +117,11 @@ NEAR = st.builds(
 
 @given(st.one_of(NEAR, st.lists(PIECES, max_size=30).map(lambda some: "".join(some).encode("latin-1"))))
 def test_what_is_taken_is_what_aiohttp_would_read(data: bytes) -> None:
-    found = whole(data)
+    found = read(data)
     if found is None:
         return
 
-    async def read() -> None:
+    async def by_aiohttp() -> None:
         loop = asyncio.get_running_loop()
         parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16, auto_decompress=False)
         messages, upgraded, tail = parser.feed_data(data)
@@ -122,11 +131,11 @@ def test_what_is_taken_is_what_aiohttp_would_read(data: bytes) -> None:
             found.method, found.path, found.query,
         )  # fmt: skip
         keyed = {} if found.key is None else {"idempotency-key": found.key}
-        assert {name.lower(): value for name, value in message.headers.items()} == dict(found.head.headers) | keyed
+        assert {name.lower(): value for name, value in message.headers.items()} == dict(found.headers) | keyed
         content = payload.read_nowait(-1) if found.content else b""
         assert (content, payload.is_eof()) == (found.content, True)
 
-    asyncio.run(read())
+    asyncio.run(by_aiohttp())
 
 
 class Raw:
