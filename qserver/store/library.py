@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -121,34 +121,79 @@ PACKED = {
 }
 """What chapter `packing` has packers for: `pack_ticket(record)` and so on; events and frames are never records in Lua,
 so theirs take the fields one by one."""
+Slot = tuple[str, object]
+"""A value of a short list by its name in the packer, and its type; bytes are packed already."""
+LISTS: dict[str, tuple[str | int | Slot, ...]] = {
+    "moved": (1, ("record", str)),
+    "called": (1, ("record", str | bool), ("finished", str | bool)),
+    "issued": (1, ("record", str), ("ahead", int), ("open_windows", int), ("mean_ms", int)),
+    "rated": (1, ("results", bytes), ("now", int), ("seen", list[Any])),
+    "result": (("rid", str), ("status", str), ("code", str)),
+    "shown_call": (("s", int), ("no", str), ("window", str), ("service", str), ("n", int), ("at_ms", int)),
+    "undo": (("what", str), ("ticket", str), ("at_ms", int), ("events", int), ("before", str)),
+    "issue_told": ("priority", ("priority", str), "channel", ("channel", str)),
+    "finish_told": ("outcome", ("outcome", str)),
+    "prompt_told": ("until_ms", ("until_ms", int)),
+}
+"""Answers, kept values and what events tell besides, where their length is known: `pack_moved(record)` and so on. Texts
+and numbers that stand for themselves are the same each time."""
+VALUES: dict[str, tuple[str | Slot, ...]] = {
+    "rating": (
+        "score", ("score", int), "source", ("source", str), "rid", ("rid", str), "rated_ms", ("at_ms", int),
+        ("said", bytes), "form", ("form", str),
+    ),
+    "proof": ("device", ("device", str), "number", ("count", int)),
+}  # fmt: skip
+"""Values of a list whose length is known only then (`list_head`)."""
 
 
 def _piece(value: str, kind: object) -> str:
-    """The expression for a value of a field's type in MessagePack."""
+    """The expression for a value of a type in MessagePack."""
     if kind is str:
         return f"(TEXT[#{value}] or text(#{value})) .. {value}"
     if kind in (int, float):
         return f"(NUMBER[{value}] or number({value}))"
     if kind is bool:
         return f"({value} and '\\195' or '\\194')"
-    return f"texts({value})" if kind == list[str] else f"anything({value})"
+    if kind is bytes:
+        return value
+    if kind == str | bool:
+        return f"({value} and {_piece(value, str)} or '\\194')"
+    return f"{'texts' if kind == list[str] else 'listed' if kind == list[Any] else 'anything'}({value})"
+
+
+def _literal(value: str | int) -> str:
+    """A short text or a small number in MessagePack, as a string of Lua."""
+    return f"'\\{160 + len(value)}{value}'" if isinstance(value, str) else f"'\\{value}'"
+
+
+def _list_head(length: int) -> str:
+    return f"\\220\\0\\{length}" if length > 15 else f"\\{144 + length}"
+
+
+def _packer(name: str, arguments: Iterable[str], pieces: Iterable[str]) -> str:
+    return "\n".join((
+        f"function pack_{name}({', '.join(arguments)})",
+        "  local TEXT, NUMBER = TEXT, NUMBER",
+        f"  return {' .. '.join(pieces)}",
+        "end",
+    ))  # fmt: skip
 
 
 def packers() -> str:
-    """The generated Lua of `PACKED`."""
-    lines = []
+    """The generated Lua of `PACKED`, `LISTS` and `VALUES`."""
+    made = []
     for name, record in PACKED.items():
-        kinds = get_type_hints(record)
-        fields = record.__struct_fields__
+        kinds, fields = get_type_hints(record), record.__struct_fields__
         whole = record in FIELDS.values()
         values = [f"r[{n}]" for n in range(1, len(fields) + 1)] if whole else fields
-        head = f"\\220\\0\\{len(fields)}" if len(fields) > 15 else f"\\{144 + len(fields)}"
-        pieces = (_piece(value, kinds[field]) for value, field in zip(values, fields, strict=True))
-        lines.append(f"function pack_{name}({'r' if whole else ', '.join(fields)})")
-        lines.append("  local TEXT, NUMBER = TEXT, NUMBER")
-        lines.append(f"  return '{head}' .. {' .. '.join(pieces)}")
-        lines.append("end")
-    return "\n".join(lines)
+        pieces = [_piece(value, kinds[field]) for value, field in zip(values, fields, strict=True)]
+        made.append(_packer(name, ["r"] if whole else fields, [f"'{_list_head(len(fields))}'", *pieces]))
+    for name, slots in (*LISTS.items(), *VALUES.items()):
+        head = [f"'{_list_head(len(slots))}'"] if name in LISTS else []
+        pieces = [_piece(*slot) if isinstance(slot, tuple) else _literal(slot) for slot in slots]
+        made.append(_packer(name, [slot[0] for slot in slots if isinstance(slot, tuple)], head + pieces))
+    return "\n".join(made)
 
 
 class Library:
@@ -158,7 +203,9 @@ class Library:
         folder = resources.files("qserver.store") / "lua"
         chapters = [numbered((folder / f"{name}.lua").read_text(encoding="utf-8")) for name in CHAPTERS]
         packing = CHAPTERS.index("packing")
-        chapters[packing] = chapters[packing].replace("PACKERS", packers())
+        chapters[packing] = chapters[packing].replace("PACKERS", packers()).replace(
+            "PACK_NAMES", ", ".join(f"pack_{name}" for name in (*PACKED, *LISTS, *VALUES))
+        )
         chapters = [f"do\n{text}end" if name in CLOSED else text for name, text in zip(CHAPTERS, chapters, strict=True)]
         if clock is not None:
             chapters[0] = clock

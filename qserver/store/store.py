@@ -21,7 +21,7 @@ from qserver.domain import holidays
 from qserver.domain import ticket as public
 from qserver.domain.errors import Refusal
 
-from . import keys, records
+from . import batch, keys, records
 from .answers import (
     SYSTEM,
     Answer,
@@ -276,8 +276,10 @@ class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Strea
 
         `device`: which pad it is, for what it signed.
         """
+        prompts = [value for one in shown for value in astuple(one)]
+        ratings = [value for one in items for value in _rating(one)]
         packed, replayed = await self._command(
-            hall, "rate", op, window, [*map(astuple, items)], device, [*map(astuple, shown)]
+            hall, "rate", op, window, device, len(prompts) // len(ShownItem.__struct_fields__), *prompts, *ratings
         )
         return Answer(Rated(*_rated.decode(packed)[1:]), replayed)
 
@@ -311,6 +313,21 @@ class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Strea
             packed, replayed = await self._command(hall, "keep", op, status, text)
         _, status, text = _unpack(packed)
         return Answer((status, text.encode()), replayed)
+
+
+def _rating(item: RatingItem) -> tuple[Any, ...]:
+    """A rating as the function reads it: what was said besides the score goes to the event as it is packed here."""
+    said = _NOTHING_SAID
+    if item.aspects or item.reasons or item.comment:
+        said = _said(item.aspects, item.reasons, item.comment)
+    return item.rid, item.ticket, item.leg, item.score, item.age_ms, item.number, said
+
+
+def _said(aspects: list[str], reasons: list[str], comment: str) -> bytes:
+    return batch.packed(("aspects", aspects, "reasons", reasons, "comment", comment))
+
+
+_NOTHING_SAID = _said([], [], "")
 
 
 def _figures(counters: records.Counters, longest_wait_ms: int) -> dict[str, int]:

@@ -215,3 +215,29 @@ async def test_secrets_of_ours_are_not_its(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("QSERVER_ADMIN_TOKEN", "geheim")
     async with running(tmp_path) as (server, _):
         assert "geheim" not in environment(server.pid)
+
+
+def libraries(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+async def test_it_takes_the_allocator_that_the_system_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_LIBRARIES", (str(tmp_path / "none"),))
+    assert embedded.find_allocator() == ""
+    async with running(tmp_path / "plain") as (server, _):
+        assert "jemalloc" not in libraries(server.pid)
+    monkeypatch.undo()
+    if there(servers.REDIS7):  # Debian's stands on the same library
+        async with running(tmp_path / "with") as (server, topology):
+            assert embedded.find_allocator() in libraries(server.pid)
+            assert await topology.call("x", "PING") == b"PONG"
+
+
+async def test_an_allocator_that_cannot_be_loaded_keeps_nothing_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libjemalloc.so.2").write_text("for another kind of machine")
+    monkeypatch.setattr(embedded, "_LIBRARIES", (str(tmp_path),))
+    assert embedded.find_allocator()
+    async with running(tmp_path / "data") as (_, topology):
+        assert await topology.call("x", "PING") == b"PONG"

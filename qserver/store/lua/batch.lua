@@ -18,10 +18,12 @@ local function run(ctx, entry, argv)
   else
     answer = refuse('not_found', 'what', 'hall')
   end
-  local packed = pack(answer)
+  local packed = type(answer) == 'string' and answer or pack(answer)
   if keyed then ctx.answers[argv[1]] = argv[2] .. packed end
   return packed, 0
 end
+
+local NONE = {}
 
 local function begin(keys, first, fields)
   local ctx = {

@@ -7,7 +7,7 @@ local MOST_LEGS = 100 -- of one visit: its record is kept, packed and answered w
 -- Remembers the ticket as it was, so that a finish or miss can be taken back. `events` tells later whether anything
 -- happened to the ticket since.
 local function remember_undo(ctx, w, what, before, t)
-  put(ctx, 'u:' .. w[W.id], pack({what, t[T.id], ctx.now, t[T.events], before}))
+  put(ctx, 'u:' .. w[W.id], pack_undo(what, t[T.id], ctx.now, t[T.events], before))
 end
 
 -- Refusal of a leg that the visit was not issued with, at a service and a window ('' = any), else nil.
@@ -68,8 +68,9 @@ local function finish_ticket(ctx, w, t, outcome, case, sent, bound)
     enqueue(ctx, t)
     frame[5], frame[7] = following, waiting(ctx, following)
   end
-  emit(ctx, 'ticket.finished', finished, extra, frame, w)
-  emit(ctx, 'rating.prompted', {t[T.id], leg, w[W.id], service, finished[5], finished[6] + 1}, {'until_ms', until_ms})
+  emit(ctx, 'ticket.finished', finished, #extra == 2 and pack_finish_told(outcome) or extra, frame, w)
+  emit(ctx, 'rating.prompted', {t[T.id], leg, w[W.id], service, finished[5], finished[6] + 1},
+    pack_prompt_told(until_ms))
   if outcome == 'accepted' and case ~= '' then accept_case(ctx, case, service, t, leg, w[W.id], finished[5]) end
   schedule(ctx, t)
   remember_undo(ctx, w, 'finish', before, t)
@@ -85,7 +86,7 @@ end
 
 -- The call just recorded is among those that screens show.
 local function show_call(ctx, w, t)
-  ctx.shown[#ctx.shown + 1] = pack({ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now})
+  ctx.shown[#ctx.shown + 1] = pack_shown_call(ctx.s, t[T.no], w[W.id], t[T.service], t[T.calls], ctx.now)
 end
 
 -- argv: window, ticket ('' = whoever is next), finish (1 = the one in service is finished first)
@@ -112,14 +113,16 @@ command('call', function(ctx, argv)
   end
 
   local finished = current and finish_ticket(ctx, w, current, 'done', '') or false
+  local found
   if not t then
-    local id = next_for(ctx, w)
-    if not id then return {1, false, finished} end
+    local id
+    id, found = next_for(ctx, w)
+    if not id then return pack_called(false, finished) end
     t = load_ticket(ctx, id)
   end
   check_clock(ctx, t)
   settle(ctx, t)
-  if t[T.state] == 'waiting' then dequeue(ctx, t) end
+  if t[T.state] == 'waiting' then dequeue(ctx, t, found) end
   t[T.state], t[T.window], t[T.staff], t[T.bound] = 'called', w[W.id], w[W.staff], ''
   if t[T.first_called_ms] == 0 then t[T.first_called_ms] = ctx.now end
   t[T.called_ms], t[T.calls] = ctx.now, t[T.calls] + 1
@@ -129,7 +132,7 @@ command('call', function(ctx, argv)
     {'call', w[W.id], 'called', t[T.no], t[T.service], t[T.calls], waiting(ctx, t[T.service])}, w)
   show_call(ctx, w, t)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t), finished}
+  return pack_called(save_ticket(ctx, t), finished)
 end, wants_queues, wants_seated)
 
 -- argv: window. At most max_calls times, and as often again after each return.
@@ -146,7 +149,7 @@ command('recall', function(ctx, argv)
   emit_ticket(ctx, 'ticket.recalled', t, odd, {'recall', w[W.id], 'called', t[T.no], t[T.service], t[T.calls]}, w)
   show_call(ctx, w, t)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 
 -- argv: window. The prompt of the one before ends: the next citizen sits at the pad now.
@@ -158,7 +161,7 @@ command('start', function(ctx, argv)
   seat(ctx, w, t)
   emit_ticket(ctx, 'ticket.started', t, nil, {'start', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 
 -- argv: window, outcome, case, service and window of the leg to which the visit is sent on ('' both = as it was issued;
@@ -170,7 +173,7 @@ command('finish', function(ctx, argv)
   local sent, bound = argv[7] ~= '' and argv[7] or argv[8] ~= '' and t[T.service] or nil, argv[8]
   refusal = sent and leg_refusal(ctx, t, sent, bound)
   if refusal then return refusal end
-  return {1, finish_ticket(ctx, w, t, argv[5], argv[6], sent, bound)}
+  return pack_moved(finish_ticket(ctx, w, t, argv[5], argv[6], sent, bound))
 end, wants_window, wants_seated)
 
 -- The ticket comes as it was loaded; answers with the packed record.
@@ -190,7 +193,7 @@ end
 command('miss', function(ctx, argv)
   local w, t, refusal = at_window(ctx, argv, 'miss')
   if refusal then return refusal end
-  return {1, miss_ticket(ctx, w, t)}
+  return pack_moved(miss_ticket(ctx, w, t))
 end, wants_window, wants_seated)
 
 -- argv: window, reason. The clock of the service stops until unhold.
@@ -202,7 +205,7 @@ command('hold', function(ctx, argv)
   seat(ctx, w, nil)
   emit_ticket(ctx, 'ticket.held', t, {'reason', argv[5]}, {'hold', w[W.id], 'idle', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 
 -- argv: window, ticket. At any window of its service; one held before its service began begins it now.
@@ -228,7 +231,7 @@ command('unhold', function(ctx, argv)
   seat(ctx, w, t)
   emit_ticket(ctx, 'ticket.unheld', t, nil, {'unhold', w[W.id], 'serving', t[T.no], t[T.service]}, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 
 -- argv: window, service, to window, position. The leg ends here: not counted as served, not rateable.
@@ -265,7 +268,7 @@ command('transfer', function(ctx, argv)
   emit(ctx, 'ticket.transferred', ended, extra,
     {'transfer', w[W.id], 'idle', t[T.no], service, 0, waiting(ctx, service)}, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 
 -- argv: window. Takes back the last finish or miss here, within 15 s, if nothing followed. What time or a citizen
@@ -313,6 +316,6 @@ command('undo', function(ctx, argv)
   if undo[1] == 'finish' and ctx.rules.integrity then signal(t, 'undone_before_rating', extra) end
   emit_ticket(ctx, 'ticket.undone', t, extra, frame, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end, wants_window, wants_seated)
 end

@@ -18,12 +18,13 @@ local function rated_until(ctx)
 end
 
 local function default_due(ctx, id, number)
-  local t = load_ticket(ctx, id)
-  local leg, level = t and rated_leg(t, number), ctx.rules.rating.default
-  if not leg or leg.rating or level == 0 then return end
-  leg.put({level, 'default', ctx.now, ''})
+  local t, level = load_ticket(ctx, id), ctx.rules.rating.default
+  if not t then return end
+  local service, window, staff, _, _, rating = rated_leg(t, number)
+  if not service or rating or level == 0 then return end
+  rate_leg(t, number, {level, 'default', ctx.now, ''})
   t[T.events] = t[T.events] + 1
-  emit(ctx, 'rating.recorded', {id, number, leg.window, leg.service, leg.staff, t[T.events]},
+  emit(ctx, 'rating.recorded', {id, number, window, service, staff, t[T.events]},
     {'score', level, 'source', 'default'})
   day_changed(ctx, id)
   save_ticket(ctx, t)

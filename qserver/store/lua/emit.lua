@@ -1,8 +1,6 @@
 -- Numbering and recording: one event per change, in the partition's stream, with the public frame when screens may
 -- see it and the window's record when it changed. Field orders: domain/events.py Event, store/records.py BoardRecord.
 
-local NONE = {}
-
 local function packed_window(ctx, w)
   local id = w[W.id]
   ctx.packed[id] = ctx.packed[id] or pack_window(w)
@@ -36,7 +34,7 @@ end
 local function emit(ctx, kind, f, extra, frame, w)
   record(ctx, pack_event(
     ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,
-    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra or NONE), frame, w)
+    f[6] or 0, f[7] or 0, f[8] or 0, f[9] or 0, f[10] or 0, f[11] or 0, f[12] or false, extra), frame, w)
 end
 
 local function served_ms(t, now)
@@ -53,7 +51,7 @@ local function emit_ticket(ctx, kind, t, extra, frame, w, due)
     ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, t[T.id], t[T.leg], t[T.window], t[T.service], t[T.staff], ctx.actor,
     t[T.events], first ~= 0 and math.max(0, first - t[T.queued_ms]) or 0,
     started ~= 0 and math.max(0, started - t[T.called_ms]) or 0,
-    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1, extra or NONE),
+    served_ms(t, ctx.now), t[T.held_ms], due or 0, math.floor(t[T.flags] / UNRELIABLE) % 2 == 1, extra),
     frame, w)
 end
 

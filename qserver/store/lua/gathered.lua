@@ -7,39 +7,30 @@ do
 local AT_ONCE = 1000 -- values in one call: Lua has room for some 8,000
 
 function gather(ctx)
-  ctx.tickets, ctx.unsaved = {}, {} -- id -> packed record (false: there is none); those not written yet
+  ctx.tickets, ctx.unsaved = {}, {} -- id -> packed record (false: there is none); id, record of those not written yet
   ctx.queue, ctx.lines = {}, {} -- member -> score, or false to take it out; fronts of queues that were read (order.lua)
   ctx.deadlines = {} -- member -> instant, or false to take it out
   ctx.issued, ctx.shown = {}, {} -- ids to add to the order of issue; packed calls to show, the last one at the end
   ctx.kept, ctx.answers = {}, {} -- op key -> digest and answer: found, and new
 end
 
--- Gives `verb` the names and values of a table, in as many calls as it takes.
-local function write_all(verb, key, values, value_first)
-  local list, n = {}, 0
-  for name, value in pairs(values) do
-    if value_first then list[n + 1], list[n + 2] = value, name else list[n + 1], list[n + 2] = name, value end
-    n = n + 2
-    if n == AT_ONCE then
-      call(verb, key, unpack(list))
-      list, n = {}, 0
-    end
-  end
-  if n > 0 then call(verb, key, unpack(list)) end
-end
-
+-- Gives `verb` the values of a list, in as many calls as it takes.
 local function write_list(verb, key, list)
   for i = 1, #list, AT_ONCE do call(verb, key, unpack(list, i, math.min(i + AT_ONCE - 1, #list))) end
 end
 
 -- A sorted set's changes: member -> score, or false.
 local function write_sorted(key, changes)
-  local gone, left = {}, {}
+  local gone, set, n = {}, {}, 0
   for member, score in pairs(changes) do
-    if score then left[member] = score else gone[#gone + 1] = member end
+    if score then
+      set[n + 1], set[n + 2], n = score, member, n + 2
+    else
+      gone[#gone + 1] = member
+    end
   end
   write_list('ZREM', key, gone)
-  write_all('ZADD', key, left, true)
+  write_list('ZADD', key, set)
 end
 
 -- What the ids of the day's tickets begin with.
@@ -70,20 +61,25 @@ function read_tickets(ctx, names)
 end
 
 function load_ticket(ctx, name)
-  local id = full_id(ctx, name)
-  local packed = ctx.tickets[id]
+  local packed = ctx.tickets[name]
   if packed == nil then
-    packed = call('HGET', ctx.keys[TICKETS], id)
-    ctx.tickets[id] = packed
+    local id = full_id(ctx, name)
+    packed = ctx.tickets[id]
+    if packed == nil then
+      packed = call('HGET', ctx.keys[TICKETS], id)
+      ctx.tickets[id] = packed
+    end
   end
   return packed and record_of(packed), packed
 end
 
 -- Answers with the packed record.
 function save_ticket(ctx, t)
-  local packed = pack_ticket(t)
+  local packed, unsaved, id = pack_ticket(t), ctx.unsaved, t[T.id]
   keep_record(packed, t)
-  ctx.tickets[t[T.id]], ctx.unsaved[t[T.id]] = packed, packed
+  ctx.tickets[id] = packed
+  local n = #unsaved
+  unsaved[n + 1], unsaved[n + 2] = id, packed
   return packed
 end
 
@@ -131,7 +127,7 @@ end
 
 function write(ctx)
   local keys = ctx.keys
-  if next(ctx.unsaved) ~= nil then write_all('HSET', keys[TICKETS], ctx.unsaved) end
+  write_list('HSET', keys[TICKETS], ctx.unsaved)
   write_list('RPUSH', keys[ORDER], ctx.issued)
   write_queue(ctx)
   write_sorted(keys[DUE], ctx.deadlines)
@@ -139,7 +135,11 @@ function write(ctx)
     write_list('LPUSH', keys[CALLS], ctx.shown)
     call('LTRIM', keys[CALLS], 0, 19)
   end
-  write_all('HSET', keys[OPS + ctx.period % 2], ctx.answers)
+  local answers, n = {}, 0
+  for key, answer in pairs(ctx.answers) do
+    answers[n + 1], answers[n + 2], n = key, answer, n + 2
+  end
+  write_list('HSET', keys[OPS + ctx.period % 2], answers)
   ctx.unsaved, ctx.issued, ctx.deadlines, ctx.shown, ctx.answers = {}, {}, {}, {}, {}
 end
 end

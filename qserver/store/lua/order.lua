@@ -13,6 +13,17 @@ local BOUND = 64 -- '@'
 
 function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
+-- The name of a service's queue; making it anew for every call costs more than looking it up.
+local function queue_of(ctx, service)
+  local names = ctx.rules.queue_names
+  if not names then
+    names = {}
+    ctx.rules.queue_names = names
+  end
+  names[service] = names[service] or 's:' .. service
+  return names[service]
+end
+
 local function member(t)
   local n = t[T.iseq]
   return three(math.floor(n / 1000000)) .. three(math.floor(n / 1000) % 1000) .. three(n % 1000) .. ':' .. t[T.id]
@@ -34,7 +45,7 @@ local function bound_waiting(ctx)
 end
 
 -- `ctx.lines` has the fronts of queues as they were read for this batch, brought up to date by the two that follow:
--- {member, virtual arrival} pairs; `whole` when nobody stands behind them.
+-- see `read_front`; `whole` when nobody stands behind them.
 local function enter(ctx, queue, m, score)
   move_in_queue(ctx, m, low(ctx, queue) + score)
   local line = ctx.lines[queue]
@@ -51,16 +62,17 @@ end
 function enqueue(ctx, t)
   local m, c = member(t), counters(ctx, t[T.service])
   c[C.waiting], c[C.last_place] = c[C.waiting] + 1, math.max(c[C.last_place], t[T.score])
-  if t[T.bound] == '' then return enter(ctx, 's:' .. t[T.service], m, t[T.score]) end
+  if t[T.bound] == '' then return enter(ctx, queue_of(ctx, t[T.service]), m, t[T.score]) end
   put(ctx, 'bound', bound_waiting(ctx) + 1)
   enter(ctx, 's:' .. t[T.service], m .. '@', t[T.score])
   enter(ctx, 'w:' .. t[T.bound], m .. '#', t[T.score])
 end
 
-function dequeue(ctx, t)
-  local m = member(t)
+-- `found`: how it stands in its queue, where that is known.
+function dequeue(ctx, t, found)
   count(ctx, t[T.service], C.waiting, -1)
-  if t[T.bound] == '' then return leave(ctx, 's:' .. t[T.service], m) end
+  if t[T.bound] == '' then return leave(ctx, queue_of(ctx, t[T.service]), found or member(t)) end
+  local m = member(t)
   put(ctx, 'bound', bound_waiting(ctx) - 1)
   leave(ctx, 's:' .. t[T.service], m .. '@')
   leave(ctx, 'w:' .. t[T.bound], m .. '#')
@@ -96,44 +108,50 @@ end
 
 function ticket_id(m) return string.match(m, ':([^@#]*)') end
 
--- The first of a queue who is not bound to another window. The calls of a batch take from a front of it that is read
--- for all of them, its length their share of those who serve it; where only bound ones stand there, a longer one is.
-local function first_of(ctx, queue, share)
-  local line = ctx.lines[queue]
-  if line and line[1] and string.byte(line[1][1], -1) ~= BOUND then return line[1] end
-  local n = math.ceil(ctx.calls / share)
-  while true do
-    if not line then
-      line = queue_slice(ctx, queue, 0, n)
-      line.whole, n = #line < n, n * 8
-      ctx.lines[queue] = line
+-- The first `n` of a queue but for those bound to another window, as {member, virtual arrival, ticket}. The calls of a
+-- batch take from it, so the tickets of several are read together.
+local function read_front(ctx, queue, n)
+  local found = queue_slice(ctx, queue, 0, n)
+  local line, ids = {whole = #found < n}, {}
+  for _, entry in ipairs(found) do
+    if string.byte(entry[1], -1) ~= BOUND then
+      entry[3] = ticket_id(entry[1])
+      line[#line + 1], ids[#ids + 1] = entry, entry[3]
     end
-    for _, entry in ipairs(line) do
-      if string.byte(entry[1], -1) ~= BOUND then return entry end
-    end
-    if line.whole then return nil end
-    line = nil
   end
+  if #ids > 1 then read_tickets(ctx, ids) end
+  ctx.lines[queue] = line
+  return line
 end
 
--- The ticket the window would call: the lowest virtual arrival over its own queue and its services' queues, each with
--- the window's penalty for it; equal ones in the order of the window's list.
+-- The first of a queue. A front of it is read for all calls of a batch, its length their share of those who serve it;
+-- where only bound ones stand there, a longer one is.
+local function first_of(ctx, queue, share)
+  local line, n = ctx.lines[queue], math.ceil(ctx.calls / share)
+  while not line or not (line[1] or line.whole) do line, n = read_front(ctx, queue, n), n * 8 end
+  return line[1]
+end
+
+-- The ticket the window would call, and how it stands in its queue: the lowest virtual arrival over the window's own
+-- queue and its services' queues, each with the window's penalty for it; equal ones in the order of the window's list.
 function next_for(ctx, w)
-  local best, member
+  local best, first
   if bound_waiting(ctx) > 0 then
-    local own = first_of(ctx, 'w:' .. w[W.id], ctx.calls)
-    if own then best, member = own[2], own[1] end
+    first = first_of(ctx, 'w:' .. w[W.id], ctx.calls)
+    best = first and first[2]
   end
-  local services, penalty = w[W.services], ctx.rules.windows[w[W.id]].penalty
+  local services, penalty, lines = w[W.services], ctx.rules.windows[w[W.id]].penalty, ctx.lines
   for i = 1, #services do
     local service = services[i]
-    if waiting_now(ctx, service) > 0 then
-      local head = first_of(ctx, 's:' .. service, #services)
-      local score = head and head[2] + (penalty[service] or 0)
-      if score and (not best or score < best) then best, member = score, head[1] end
+    local queue = queue_of(ctx, service)
+    local line = lines[queue]
+    local head = line and line[1] or waiting_now(ctx, service) > 0 and first_of(ctx, queue, #services)
+    if head then
+      local score = head[2] + (penalty[service] or 0)
+      if not best or score < best then best, first = score, head end
     end
   end
-  return member and ticket_id(member)
+  if first then return first[3], first[1] end
 end
 
 function wants_queues(argv, rules)

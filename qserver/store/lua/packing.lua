@@ -1,7 +1,7 @@
 -- MessagePack of records whose fields are known, put together from pieces: cmsgpack finds out anew what every value is,
 -- and its packing and unpacking were nearly half of a command. The bytes are those that cmsgpack would make. At the end
 -- stand the packers themselves, made from the records' types (library.py).
-local keep_record, record_of, pack_ticket, pack_window, pack_event, pack_board -- what later chapters use
+local keep_record, record_of, list_head, PACK_NAMES -- what later chapters use
 do
 local KEEP = 1000 -- so many packed numbers are kept at most, and so many records in each of two generations
 local TEXT, NUMBER, numbers_kept = {}, {}, 0 -- length -> head of a string; number -> packed
@@ -32,6 +32,19 @@ end
 local function anything(value)
   if value and value[1] ~= nil then return pack(value) end
   return value and '\144' or '\194'
+end
+
+-- What an event tells besides, if anything: a list, or one that is packed already.
+local function listed(value)
+  if not value then return '\144' end
+  if type(value) == 'string' then return value end
+  return value[1] ~= nil and pack(value) or '\144'
+end
+
+-- What a list of so many values begins with.
+function list_head(length)
+  if length < 16 then return string.char(144 + length) end
+  return '\220' .. string.char(math.floor(length / 256), length % 256)
 end
 
 -- Lists of text in a record are replaced, never changed in place.

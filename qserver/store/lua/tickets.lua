@@ -49,11 +49,11 @@ command('issue', function(ctx, argv)
   if rules.wait > 0 then schedule(ctx, t) end
   if argv[9] ~= '' then due(ctx, 'p ' .. ctx.hall .. ' ' .. id, ctx.day_end) end
   if person ~= '' then call('HSET', ctx.keys[PEOPLE], person .. service, id) end
-  local extra = {'priority', priority, 'channel', channel}
-  if is_reissued(ctx, held) then signal(t, 'reissued', extra) end
-  emit_ticket(ctx, 'ticket.issued', t, extra,
+  local told = is_reissued(ctx, held) and signal(t, 'reissued', {'priority', priority, 'channel', channel})
+  emit_ticket(ctx, 'ticket.issued', t, told or pack_issue_told(priority, channel),
     {'issue', '', '', no, service, 0, waiting(ctx, service)})
-  return {1, save_ticket(ctx, t), newest and c[C.waiting] - 1 or ahead_of_new(ctx, t), c[C.open_windows], c[C.mean_ms]}
+  local before = newest and c[C.waiting] - 1 or ahead_of_new(ctx, t)
+  return pack_issued(save_ticket(ctx, t), before, c[C.open_windows], c[C.mean_ms])
 end, function(argv, rules)
   local service = rules.services[argv[4]]
   return service and {'k:' .. argv[4], 'x:' .. argv[4], 'n:' .. service.prefix} or {}
@@ -80,7 +80,7 @@ command('cancel', function(ctx, argv)
   local odd = t[T.started_ms] ~= 0 and ctx.rules.integrity
   emit_ticket(ctx, 'ticket.cancelled', t, odd and signal(t, 'cancelled_in_service'), frame, w)
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end)
 
 -- argv: ticket. Behind `return_after` waiting ones of its service.
@@ -95,7 +95,7 @@ command('return', function(ctx, argv)
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.returned', t, nil, {'return', '', '', t[T.no], t[T.service], 0, waiting(ctx, t[T.service])})
   schedule(ctx, t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end)
 
 -- argv: ticket, priority, reason. Its place moves by the difference of the boosts; a ticket put first stays first.
@@ -111,7 +111,7 @@ command('reprioritise', function(ctx, argv)
   t[T.priority] = argv[5]
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.reprioritised', t, {'priority', argv[5], 'reason', argv[6]})
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end)
 
 -- argv: ticket. Lets the next `return_after` of its service go first (at least one).
@@ -123,7 +123,7 @@ command('postpone', function(ctx, argv)
   t[T.score] = place_behind(ctx, 's:' .. t[T.service], before + math.max(1, ctx.rules.calls.return_after))
   enqueue(ctx, t)
   emit_ticket(ctx, 'ticket.postponed', t)
-  return {1, save_ticket(ctx, t)}
+  return pack_moved(save_ticket(ctx, t))
 end)
 
 -- argv: service, reason

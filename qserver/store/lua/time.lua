@@ -105,12 +105,13 @@ end
 
 local function rating_due(ctx, id, number)
   local t = load_ticket(ctx, id)
-  local leg = t and rated_leg(t, number)
-  if not leg or leg.rating then return end
+  if not t then return end
+  local service, window, staff, finished, _, rating = rated_leg(t, number)
+  if not service or rating then return end
   t[T.events] = t[T.events] + 1
-  emit(ctx, 'rating.unrated', {id, number, leg.window, leg.service, leg.staff, t[T.events]}, nil, nil,
-    end_prompt(ctx, leg.window, id, number))
-  default_later(ctx, id, number, leg.finished)
+  emit(ctx, 'rating.unrated', {id, number, window, service, staff, t[T.events]}, nil, nil,
+    end_prompt(ctx, window, id, number))
+  default_later(ctx, id, number, finished)
   save_ticket(ctx, t)
 end
 
