@@ -203,9 +203,8 @@ class Library:
         folder = resources.files("qserver.store") / "lua"
         chapters = [numbered((folder / f"{name}.lua").read_text(encoding="utf-8")) for name in CHAPTERS]
         packing = CHAPTERS.index("packing")
-        chapters[packing] = chapters[packing].replace("PACKERS", packers()).replace(
-            "PACK_NAMES", ", ".join(f"pack_{name}" for name in (*PACKED, *LISTS, *VALUES))
-        )
+        names = ", ".join(f"pack_{name}" for name in (*PACKED, *LISTS, *VALUES))
+        chapters[packing] = chapters[packing].replace("PACKERS", packers()).replace("PACK_NAMES", names)
         chapters = [f"do\n{text}end" if name in CLOSED else text for name, text in zip(CHAPTERS, chapters, strict=True)]
         if clock is not None:
             chapters[0] = clock

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgpack  # type: ignore[import-untyped]
 import pytest
 
+from qserver.store.library import LISTS, VALUES
 from qserver.store.topology import Topology
 from tests.servers import DataServer
 from tests.store.clocks import CheckedLibrary
@@ -76,5 +79,80 @@ async def test_a_text_too_long_for_a_record_is_an_error_and_not_cut(valkey: Data
         given = msgpack.packb(window("a" * 65536, 1, []), use_bin_type=False)
         with pytest.raises(Exception, match="too long a text"):
             await topology.call("x", "FCALL", library.name("try"), 0, given, "window")
+    finally:
+        await topology.close()
+
+
+TRY_LISTS = """
+redis.register_function(PREFIX .. 'try_list', function(keys, argv)
+  awake()
+  local packers = {PACKERS}
+  local packed = packers[argv[1]](unpack_(argv[2]))
+  return {packed, pack({unpack_(argv[3])})}
+end)
+""".replace("PACKERS", ", ".join(f"{name} = pack_{name}" for name in (*LISTS, *VALUES)))
+
+
+class TryListsLibrary(CheckedLibrary):
+    """With a function that packs short lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._body += TRY_LISTS
+
+
+def packed(values: list[object]) -> bytes:
+    return b"".join(msgpack.packb(value, use_bin_type=False) for value in values)
+
+
+SAMPLES: dict[object, list[object]] = {
+    str: ["窗口" * 20, 300 * "a"],
+    int: [0, 2**40],
+    str | bool: [False, "record"],
+    list[Any]: [["recorded", "duplicate"], ["rejected"]],
+}
+"""Two values of each type of a slot."""
+
+
+@pytest.mark.parametrize("sample", [0, 1])
+@pytest.mark.parametrize("name", [*LISTS, *VALUES])
+async def test_a_short_list_is_packed_as_cmsgpack_packs_it(valkey: DataServer, name: str, sample: int) -> None:
+    given: list[object] = []
+    whole: list[object] = []
+    for slot in (LISTS | VALUES)[name]:
+        if not isinstance(slot, tuple):
+            whole.append(slot)
+        elif slot[1] is bytes:  # packed already, one value or several
+            inner: list[object] = ["aspects", ["a"], "reasons", ["r", "s"], "comment", "好"]
+            given.append(packed(inner) if name in VALUES else packed([[1, "x"]]))
+            whole += inner if name in VALUES else [[1, "x"]]
+        else:
+            given.append(SAMPLES[slot[1]][sample])
+            whole.append(SAMPLES[slot[1]][sample])
+    topology = Topology.from_url(valkey.url)
+    await topology.open()
+    library = TryListsLibrary()
+    await topology.call("x", "FUNCTION", "LOAD", library.text)
+    try:
+        found: Any = await topology.call("x", "FCALL", library.name("try_list"), 0, name, packed(given), packed(whole))
+        expected: bytes = found[1]
+        head = 0 if name in LISTS else 1 if len(whole) < 16 else 3
+        assert found[0] == expected[head:]
+    finally:
+        await topology.close()
+
+
+async def test_a_list_of_any_length_has_its_head(valkey: DataServer) -> None:
+    topology = Topology.from_url(valkey.url)
+    await topology.open()
+    library = TryListsLibrary()
+    library._body += """
+redis.register_function(PREFIX .. 'try_head', function(keys, argv) return list_head(tonumber(argv[1])) end)
+"""
+    await topology.call("x", "FUNCTION", "LOAD", library.text)
+    try:
+        for length in (0, 1, 15, 16, 255, 256, 1000):
+            head = await topology.call("x", "FCALL", library.name("try_head"), 0, length)
+            assert head == msgpack.packb([0] * length)[: -length or None]
     finally:
         await topology.close()
