@@ -1,9 +1,11 @@
 """Every press over HTTP: issue, call, start, finish, rate; what each costs beside an aiohttp POST that does nothing.
 
-Server and data server share one core (fsync on every write), the load has the other; the floor runs on the server's
-core too, in rounds that alternate with the product's. Printed for each command, without and with an Idempotency-Key:
+Server and data server share one core (fsync on every write), the load has the other. The floor runs on the server's
+core too, right before and right behind every burst of commands: a machine that is shared is twice as fast in one second
+as in the next, so a burst is compared with these two alone, and printed is the median over the bursts. For each
+command, without and with an Idempotency-Key:
 
-    closed     commands/s when 64 connections give one after another; floor: no-op POSTs/s; CPU per command beside it
+    closed     commands/s while 64 connections give one after another; floor: no-op POSTs/s; CPU per command beside it
     open       latency at half that rate, requests coming at random instants and timed from when they were meant
 
 Commands of one hall that arrive together share a step, so everything is measured in one large hall and in 25.
@@ -13,8 +15,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from statistics import mean
 from typing import NamedTuple
 
 from .common import cores, cpu_s, figure, latencies, median, options, run
@@ -24,6 +27,7 @@ from .product import Floor, Product, hall
 COMMANDS = ("issue", "call", "start", "finish", "rate")
 GOALS = {"issue": 0.45, "call": 0.40, "rate": 0.40}
 CONNECTIONS = 64
+FLOOR_S = 0.1
 SERVICES = 4
 
 
@@ -39,28 +43,47 @@ class Place:
     service: str
 
 
-class Spent(NamedTuple):
-    """CPU time, s: of all processes measured, and of the data server among them."""
+class Burst(NamedTuple):
+    """One burst: the run, and CPU time per request, us: of all that is measured, and of the data server alone."""
 
-    all_s: float
-    data_s: float = 0.0
+    ran: Run
+    cpu_us: float
+    data_us: float = 0.0
 
 
 @dataclass
 class Cost:
-    """Rounds of one command."""
+    """Bursts of one command, and how they compare with the floor beside each."""
 
-    per_s: list[float] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)
-    data_us: list[float] = field(default_factory=list)
-    spent_ns: list[int] = field(default_factory=list)
+    bursts: list[Burst] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    cpu_ratios: list[float] = field(default_factory=list)
 
-    def add(self, ran: Run, spent: Spent) -> None:
-        """One round."""
-        self.per_s.append(ran.good / ran.seconds)
-        self.cpu_us.append(spent.all_s / ran.good * 1e6)
-        self.data_us.append(spent.data_s / ran.good * 1e6)
-        self.spent_ns += ran.spent_ns
+    def add(self, burst: Burst, *beside: Burst) -> None:
+        """One burst, with the floor's before and behind it."""
+        self.bursts.append(burst)
+        if beside:
+            self.ratios.append(burst.ran.per_s * mean(1 / floor.ran.per_s for floor in beside))
+            self.cpu_ratios.append(mean(floor.cpu_us for floor in beside) / burst.cpu_us)
+
+    @property
+    def per_s(self) -> float:
+        """Requests a second."""
+        return median([burst.ran.per_s for burst in self.bursts])
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time per request, us."""
+        return median([burst.cpu_us for burst in self.bursts])
+
+    @property
+    def data_us(self) -> float:
+        """The data server's CPU time per request, us."""
+        return median([burst.data_us for burst in self.bursts])
+
+    def latencies(self) -> dict[str, float]:
+        """Of all requests."""
+        return latencies(one for burst in self.bursts for one in burst.ran.spent_ns)
 
 
 class Day:
@@ -120,25 +143,23 @@ async def furnish(product: Product, pool: Pool, halls: int, windows: int) -> lis
     return places
 
 
-async def visits(product: Product, pool: Pool, day: Day, keyed: bool, times: int) -> dict[str, tuple[Run, Spent]]:
-    """Whole visits at every place, `times` over: what each command came to, and what it cost."""
-    found: dict[str, tuple[Run, Spent]] = {}
+async def visit(product: Product, pool: Pool, day: Day, keyed: bool) -> AsyncIterator[tuple[str, Burst]]:
+    """A whole visit at every place: a burst of each command."""
     server, data = [product.pid], [product.data_pid]
-    for _ in range(times):
-        for command in COMMANDS:
-            requests = day.requests(command, keyed)
-            server_s, data_s = cpu_s(server), cpu_s(data)
-            ran = (await pool.closed(requests)).must_be_good()
-            server_s, data_s = cpu_s(server) - server_s, cpu_s(data) - data_s
-            day.heard(command, ran)
-            if command in found:
-                sofar, spent = found[command]
-                ran.seconds += sofar.seconds
-                ran.statuses += sofar.statuses
-                ran.spent_ns += sofar.spent_ns
-                server_s, data_s = server_s + spent.all_s - spent.data_s, data_s + spent.data_s
-            found[command] = ran, Spent(server_s + data_s, data_s)
-    return found
+    for command in COMMANDS:
+        requests = day.requests(command, keyed)
+        server_s, data_s = cpu_s(server), cpu_s(data)
+        ran = (await pool.closed(requests)).must_be_good()
+        server_s, data_s = cpu_s(server) - server_s, cpu_s(data) - data_s
+        day.heard(command, ran)
+        yield command, Burst(ran, (server_s + data_s) / ran.good * 1e6, data_s / ran.good * 1e6)
+
+
+async def nothing(floor: Floor, pool: Pool, day: Day, seconds: float) -> Burst:
+    """A burst of the floor."""
+    before = floor.cpu_s()
+    ran = (await pool.closed(nothings(day), seconds=seconds)).must_be_good()
+    return Burst(ran, (floor.cpu_s() - before) / ran.good * 1e6)
 
 
 def nothings(day: Day) -> Iterator[bytes]:
@@ -148,7 +169,7 @@ def nothings(day: Day) -> Iterator[bytes]:
         yield one
 
 
-async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: float) -> None:
+async def measure(rounds: int, halls: int, windows: int) -> None:
     """Run it all for so many halls of so many windows and print."""
     core = cores()
     costs: dict[tuple[str, bool], Cost] = defaultdict(Cost)
@@ -156,72 +177,67 @@ async def measure(rounds: int, halls: int, windows: int, times: int, floor_s: fl
     async with Floor(core.server) as floor, Product(core.server) as product:
         over, pool = await Pool.open(floor.port, CONNECTIONS), await Pool.open(product.port, CONNECTIONS)
         day = Day(await furnish(product, pool, halls, windows))
-        (await over.closed(nothings(day), seconds=floor_s)).must_be_good()
-        await visits(product, pool, day, False, 1)
+        async for _ in visit(product, pool, day, False):  # nobody's first command tells what the others cost
+            before = await nothing(floor, over, day, FLOOR_S)
         for _ in range(rounds):
             for keyed in (False, True):
-                before = floor.cpu_s()
-                ran = (await over.closed(nothings(day), seconds=floor_s)).must_be_good()
-                floors.add(ran, Spent(floor.cpu_s() - before))
-                for command, (done, spent) in (await visits(product, pool, day, keyed, times)).items():
-                    costs[command, keyed].add(done, spent)
+                async for command, burst in visit(product, pool, day, keyed):
+                    behind = await nothing(floor, over, day, FLOOR_S)
+                    costs[command, keyed].add(burst, before, behind)
+                    floors.add(behind)
+                    before = behind
         _print_closed(costs, floors, halls)
         if core.server == core.load:
             return
-        for command, ran in (await _open(pool, day, costs, times)).items():
+        for command, ran in (await _open(pool, day, costs)).items():
             times_ms, own = latencies(ran.spent_ns), latencies(ran.late_ns)["p99_ms"]
-            rate = median(costs[command, True].per_s) / 2
-            figure(f"commands.{command}.open", times_ms["p99_ms"], "ms", halls=halls, rate_per_s=rate, keyed=True,
-                   load_late_p99_ms=own, **times_ms)  # fmt: skip
+            figure(f"commands.{command}.open", times_ms["p99_ms"], "ms", halls=halls,
+                   rate_per_s=costs[command, True].per_s / 2, keyed=True, load_late_p99_ms=own, **times_ms)  # fmt: skip
         over.close()
         pool.close()
 
 
-async def _open(pool: Pool, day: Day, costs: dict[tuple[str, bool], Cost], times: int) -> dict[str, Run]:
-    found: dict[str, Run] = defaultdict(Run)
-    for _ in range(times):
-        for command in COMMANDS:
-            rate = median(costs[command, True].per_s) / 2
-            ran = (await pool.open_model(day.requests(command, True), rate)).must_be_good()
-            day.heard(command, ran)
-            found[command].spent_ns += ran.spent_ns
-            found[command].late_ns += ran.late_ns
+async def _open(pool: Pool, day: Day, costs: dict[tuple[str, bool], Cost]) -> dict[str, Run]:
+    found: dict[str, Run] = {}
+    for command in COMMANDS:
+        rate = costs[command, True].per_s / 2
+        found[command] = (await pool.open_model(day.requests(command, True), rate)).must_be_good()
+        day.heard(command, found[command])
     return found
 
 
 def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost, halls: int) -> None:
-    floor, floor_cpu = median(floors.per_s), median(floors.cpu_us)
-    figure("commands.noop", floor, "1/s", cpu_us=floor_cpu, **latencies(floors.spent_ns))
+    figure("commands.noop", floors.per_s, "1/s", cpu_us=floors.cpu_us, **floors.latencies())
     for (command, keyed), cost in costs.items():
-        cpu = median(cost.cpu_us)
         figure(
             f"commands.{command}.closed",
-            median(cost.per_s),
+            cost.per_s,
             "1/s",
-            floor,
+            floors.per_s,
+            ratio=round(median(cost.ratios), 3),
             halls=halls,
             keyed=keyed,
             goal=GOALS.get(command),
-            cpu_us=cpu,
-            data_cpu_us=median(cost.data_us),
-            floor_cpu_us=floor_cpu,
-            cpu_ratio=round(floor_cpu / cpu, 3),
-            **latencies(cost.spent_ns),
+            cpu_us=cost.cpu_us,
+            data_cpu_us=cost.data_us,
+            floor_cpu_us=floors.cpu_us,
+            cpu_ratio=round(median(cost.cpu_ratios), 3),
+            **cost.latencies(),
         )
 
 
 def main() -> None:
     """`python -m benchmarks.commands`."""
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="rounds of floor and product (default 10)")
+    parser.add_argument("--rounds", type=int, default=20, help="bursts of each command (default 20)")
     given = parser.parse_args()
-    run(layouts(1 if given.quick else given.rounds, 1 if given.quick else 2, 0.3 if given.quick else 0.6))
+    run(layouts(3 if given.quick else given.rounds))
 
 
-async def layouts(rounds: int, times: int, floor_s: float) -> None:
-    """In one hall, then in 25; every second round has Idempotency-Keys."""
-    await measure(rounds, halls=1, windows=400, times=times, floor_s=floor_s)
-    await measure(rounds, halls=25, windows=16, times=times, floor_s=floor_s)
+async def layouts(rounds: int) -> None:
+    """In one hall, then in 25; without and with Idempotency-Keys in turn."""
+    await measure(rounds, halls=1, windows=400)
+    await measure(rounds, halls=25, windows=16)
 
 
 if __name__ == "__main__":

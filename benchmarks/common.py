@@ -30,7 +30,8 @@ _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def figure(name: str, value: float, unit: str, floor: float | None = None, **more: Any) -> None:
-    """Print one figure. `ratio` is value : floor, both in `unit`; `more` are fields of this figure alone."""
+    """Print one figure. `ratio` is value : floor, both in `unit`, unless `more` has one, made of pairs that were
+    measured side by side; `more` are fields of this figure alone."""
     line: dict[str, Any] = {"name": name, "value": _short(value), "unit": unit, "floor": None, "ratio": None}
     if floor is not None:
         line |= {"floor": _short(floor), "ratio": round(value / floor, 3) if floor else None}
