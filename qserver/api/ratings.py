@@ -47,10 +47,10 @@ _named: Final = msgspec.json.Decoder(_Named).decode
 class _Signer:
     """Who sent a batch, for telling what is signed from what is not, and from what says that it is and lies."""
 
-    def __init__(self, call: Call, device: str | None) -> None:
+    def __init__(self, call: Call, device: msgspec.Raw) -> None:
         self._call = call
         self._place = call.hall, call.principal.window
-        self._device = device
+        self._device: str | None = None if bytes(device) == b"null" else _right(_device, device)
 
     @cached_property
     def _key(self) -> bytes:
@@ -107,30 +107,34 @@ def _right(read: Callable[[bytes], Any], raw: msgspec.Raw) -> Any:
 async def rate(call: Call) -> Reply:
     """Records a batch; every item has a result of its own, so a batch is never refused for one item's sake."""
     body: Batch = call.body
-    signer = _Signer(call, _right(_device, body.device))
+    signer = _Signer(call, body.device)
     judged: list[Rated | Result] = []
-    for item in map(_read, body.items):
-        rejection = signer.rejection(item) if isinstance(item, Rated) else ""
-        judged.append(Result(item.rid, "rejected", rejection) if rejection else item)
+    ratings: list[RatingItem] = []
+    for raw in body.items:
+        item = _read(raw)
+        if isinstance(item, Rated):
+            if rejection := signer.rejection(item):
+                item = Result(item.rid, "rejected", rejection)
+            else:
+                ratings.append(_rating(item))
+        judged.append(item)
     prompts: list[Shown | None] = [_right(_shown, raw) for raw in body.shown]
+    shown = [ShownItem(s.ticket, s.leg, s.age_ms, signer.signed(s)) for s in prompts if s is not None]
     answer = await call.store.rate(
-        call.op,
-        call.hall,
-        call.principal.window,
-        [
-            RatingItem(i.rid, i.ticket, i.leg, i.score, i.age_ms, i.aspects, i.reasons, i.comment, i.n or 0)
-            for i in judged
-            if isinstance(i, Rated)
-        ],
-        device=signer.device,
-        shown=[ShownItem(s.ticket, s.leg, s.age_ms, signer.signed(s)) for s in prompts if s is not None],
+        call.op, call.hall, call.principal.window, ratings, device=signer.device, shown=shown
     )
     found, seen = iter(answer.value.results), iter(answer.value.shown)
     results = [
         item if isinstance(item, Result) else _result(next(found), signed=item.sig is not None) for item in judged
     ]
-    shown: Any = ["rejected" if prompt is None else next(seen) for prompt in prompts] or UNSET
-    return Reply(RatingsAnswer(results, answer.value.now_ms, shown), replayed=answer.replayed)
+    told: Any = ["rejected" if prompt is None else next(seen) for prompt in prompts] or UNSET
+    return Reply(RatingsAnswer(results, answer.value.now_ms, told), replayed=answer.replayed)
+
+
+def _rating(item: Rated) -> RatingItem:
+    return RatingItem(
+        item.rid, item.ticket, item.leg, item.score, item.age_ms, item.aspects, item.reasons, item.comment, item.n or 0
+    )
 
 
 def _result(found: RatingResult, *, signed: bool) -> Result:

@@ -99,7 +99,7 @@ class ShownItem(msgspec.Struct, array_like=True, frozen=True):
     signed: bool = False
 
 
-class RatingResult(NamedTuple):
+class RatingResult(msgspec.Struct, array_like=True, frozen=True):
     """What became of one rating: recorded, duplicate, conflict or rejected (with a code).
 
     Of a conflict: the rid (of a pad's rating, else ""), the source and the instant of the rating that stands.

@@ -281,7 +281,8 @@ class Store(WindowStore, LedgerStore, ControlStore, StaffStore, HookStore, Strea
         packed, replayed = await self._command(
             hall, "rate", op, window, device, len(prompts) // len(ShownItem.__struct_fields__), *prompts, *ratings
         )
-        return Answer(Rated(*_rated.decode(packed)[1:]), replayed)
+        _, results, now_ms, seen = _rated.decode(packed)
+        return Answer(Rated(results, now_ms, seen), replayed)
 
     # Time, devices, the edge
 
