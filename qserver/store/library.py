@@ -139,12 +139,12 @@ LISTS: dict[str, tuple[str | int | Slot, ...]] = {
 and numbers that stand for themselves are the same each time."""
 VALUES: dict[str, tuple[str | Slot, ...]] = {
     "rating": (
-        "score", ("score", int), "source", ("source", str), "rid", ("rid", str), "rated_ms", ("at_ms", int),
-        ("said", bytes), "form", ("form", str),
+        ("head", bytes), "score", ("score", int), "source", ("source", str), "rid", ("rid", str),
+        "rated_ms", ("at_ms", int), ("said", bytes), "form", ("form", str), ("more", bytes),
     ),
     "proof": ("device", ("device", str), "number", ("count", int)),
 }  # fmt: skip
-"""Values of a list whose length is known only then (`list_head`)."""
+"""Values of a list whose length is known only then (`list_head`); the packer gives them without a head of its own."""
 
 
 def _piece(value: str, kind: object) -> str:

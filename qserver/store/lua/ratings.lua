@@ -87,9 +87,9 @@ local function rate(ctx, window, device, argv, i)
   c[C.rated] = c[C.rated] + 1
   if score <= 2 then c[C.negative] = c[C.negative] + 1 end
   t[T.events] = t[T.events] + 1
-  local told, values, signals = pack_rating(score, source, rid, at, said, form_at(ctx, at)), 16, nil
+  local more, values, signals = '', 16, nil -- behind the values that every rating has
   local signed = count_of > 0 and device or ''
-  if signed ~= '' then told, values = told .. pack_proof(device, count_of), values + 4 end
+  if signed ~= '' then more, values = pack_proof(device, count_of), values + 4 end
   if is_burst(ctx, window, at) then signals = {'rating_burst'} end
   local w = window ~= '' and load_window(ctx, window)
   local doubt = w and doubt_pad(ctx, w, signed, count_of)
@@ -97,13 +97,14 @@ local function rate(ctx, window, device, argv, i)
     signals = signals or {}
     signals[#signals + 1] = 'doubtful_pad'
     c[C.doubtful] = c[C.doubtful] + 1
-    told, values = told .. pack('doubt') .. pack(doubt), values + 2
+    more, values = more .. pack('doubt') .. pack(doubt), values + 2
   end
   if signals then
     for _, name in ipairs(signals) do mark_leg(t, number, SIGNALS[name]) end
-    told, values = told .. pack('signals') .. pack(signals), values + 2
+    more, values = more .. pack('signals') .. pack(signals), values + 2
   end
-  emit(ctx, 'rating.recorded', {id, number, at_window, service, staff, t[T.events]}, list_head(values) .. told, nil,
+  local told = pack_rating(list_head(values), score, source, rid, at, said, form_at(ctx, at), more)
+  emit(ctx, 'rating.recorded', {id, number, at_window, service, staff, t[T.events]}, told, nil,
     end_prompt(ctx, at_window, id, number))
   day_changed(ctx, id)
   if score <= 2 then
@@ -140,13 +141,11 @@ local PROMPTS, PROMPT, RATING = 7, 4, 7 -- where the prompts begin; values of a 
 -- argv: window ('' = by the ticket's link), device, number of prompts that were shown, these, ratings: one value behind
 -- the other, see above. Prompts first: the record then tells asking before answering.
 command('rate', function(ctx, argv)
-  local window, device, seen, results, n = argv[4], argv[5], {}, '', 0
-  local ratings = PROMPTS + argv[6] * PROMPT
+  local window, device, seen, ratings = argv[4], argv[5], {}, PROMPTS + argv[6] * PROMPT
   for i = PROMPTS, ratings - 1, PROMPT do seen[#seen + 1] = shown(ctx, window, device, argv, i) end
-  for i = ratings, #argv, RATING do
-    results, n = results .. rate(ctx, window, device, argv, i), n + 1
-  end
-  return pack_rated(list_head(n) .. results, ctx.now, seen)
+  local results = list_head((#argv - ratings + 1) / RATING)
+  for i = ratings, #argv, RATING do results = results .. rate(ctx, window, device, argv, i) end
+  return pack_rated(results, ctx.now, seen)
 end, wants_window, function(_, argv, names)
   local ratings = PROMPTS + argv[6] * PROMPT
   for i = PROMPTS, ratings - 1, PROMPT do names[#names + 1] = argv[i] end
