@@ -73,10 +73,10 @@ function load_ticket(ctx, name)
   return packed and record_of(packed), packed
 end
 
--- Answers with the packed record.
-function save_ticket(ctx, t)
+-- Answers with the packed record. `done`: nobody is going to need it soon.
+function save_ticket(ctx, t, done)
   local packed, unsaved, id = pack_ticket(t), ctx.unsaved, t[T.id]
-  keep_record(packed, t)
+  if not done then keep_record(packed, t) end
   ctx.tickets[id] = packed
   local n = #unsaved
   unsaved[n + 1], unsaved[n + 2] = id, packed

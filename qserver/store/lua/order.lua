@@ -96,11 +96,16 @@ function ahead_of_new(ctx, t)
   return call('ZCOUNT', ctx.keys[QUEUE], from, from + t[T.score]) - 1
 end
 
--- Tickets of a queue from position `skip` on: {member, virtual arrival} pairs, at most `n`.
-local function queue_slice(ctx, queue, skip, n)
+-- Members of a queue from position `skip` on, each with its score behind it, at most `n`; and where the queue begins.
+local function members(ctx, queue, skip, n)
   write_queue(ctx)
   local from = low(ctx, queue)
-  local found = call('ZRANGEBYSCORE', ctx.keys[QUEUE], from, from + WIDTH - 1, 'WITHSCORES', 'LIMIT', skip, n)
+  return call('ZRANGEBYSCORE', ctx.keys[QUEUE], from, from + WIDTH - 1, 'WITHSCORES', 'LIMIT', skip, n), from
+end
+
+-- The same as {member, virtual arrival} pairs.
+local function queue_slice(ctx, queue, skip, n)
+  local found, from = members(ctx, queue, skip, n)
   local slice = {}
   for i = 1, #found, 2 do slice[#slice + 1] = {found[i], tonumber(found[i + 1]) - from} end
   return slice
@@ -111,12 +116,13 @@ function ticket_id(m) return string.match(m, ':([^@#]*)') end
 -- The first `n` of a queue but for those bound to another window, as {member, virtual arrival, ticket}. The calls of a
 -- batch take from it, so the tickets of several are read together.
 local function read_front(ctx, queue, n)
-  local found = queue_slice(ctx, queue, 0, n)
-  local line, ids = {whole = #found < n}, {}
-  for _, entry in ipairs(found) do
-    if string.byte(entry[1], -1) ~= BOUND then
-      entry[3] = ticket_id(entry[1])
-      line[#line + 1], ids[#ids + 1] = entry, entry[3]
+  local found, from = members(ctx, queue, 0, n)
+  local line, ids = {whole = #found < n * 2}, {}
+  for i = 1, #found, 2 do
+    local m = found[i]
+    if string.byte(m, -1) ~= BOUND then
+      local id = ticket_id(m)
+      line[#line + 1], ids[#ids + 1] = {m, tonumber(found[i + 1]) - from, id}, id
     end
   end
   if #ids > 1 then read_tickets(ctx, ids) end

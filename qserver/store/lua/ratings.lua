@@ -114,7 +114,7 @@ local function rate(ctx, window, device, argv, i)
       more = {'score', score, 'reasons', reasons, 'comment', comment},
     }, t)
   end
-  save_ticket(ctx, t)
+  save_ticket(ctx, t, number == t[T.leg])
   return pack_result(rid, 'recorded', '')
 end
 
