@@ -1,8 +1,8 @@
 """Every press over HTTP: issue, call, start, finish, rate; what each costs beside an aiohttp POST that does nothing.
 
 Server and data server share one core (fsync on every write), the load has the other. The floor runs on the server's
-core too, right before and right behind every burst of commands: a machine that is shared is twice as fast in one second
-as in the next, so a burst is compared with these two alone, and printed is the median over the bursts. For each
+core too, right before and right behind every few visits: a machine that is shared is twice as fast in one second as in
+the next, so a burst of commands is compared with these two alone, and printed is the median over the bursts. For each
 command, without and with an Idempotency-Key:
 
     closed     commands/s while 64 connections give one after another; floor: no-op POSTs/s; CPU per command beside it
@@ -27,7 +27,9 @@ from .product import Floor, Product, hall
 COMMANDS = ("issue", "call", "start", "finish", "rate")
 GOALS = {"issue": 0.45, "call": 0.40, "rate": 0.40}
 CONNECTIONS = 64
-FLOOR_S = 0.1
+FLOOR_S = 0.2
+VISITS = 3
+"""Between two runs of the floor; these leave nothing of the product in the core's caches."""
 SERVICES = 4
 PACE = {"integrity": {"burst_s": 0.01}}
 """A window's next rating comes here within a second; by the usual measure of a pad each would be marked as odd."""
@@ -179,15 +181,17 @@ async def measure(rounds: int, halls: int, windows: int) -> None:
     async with Floor(core.server) as floor, Product(core.server) as product:
         over, pool = await Pool.open(floor.port, CONNECTIONS), await Pool.open(product.port, CONNECTIONS)
         day = Day(await furnish(product, pool, halls, windows))
-        async for _ in visit(product, pool, day, False):  # nobody's first command tells what the others cost
-            before = await nothing(floor, over, day, FLOOR_S)
+        async for _ in visit(product, pool, day, False):
+            pass  # the first commands do not tell what the others cost
+        before = await nothing(floor, over, day, FLOOR_S)
         for _ in range(rounds):
             for keyed in (False, True):
-                async for command, burst in visit(product, pool, day, keyed):
-                    behind = await nothing(floor, over, day, FLOOR_S)
+                done = [one for _ in range(VISITS) async for one in visit(product, pool, day, keyed)]
+                behind = await nothing(floor, over, day, FLOOR_S)
+                for command, burst in done:
                     costs[command, keyed].add(burst, before, behind)
-                    floors.add(behind)
-                    before = behind
+                floors.add(behind)
+                before = behind
         _print_closed(costs, floors, halls)
         if core.server == core.load:
             return
@@ -231,9 +235,9 @@ def _print_closed(costs: dict[tuple[str, bool], Cost], floors: Cost, halls: int)
 def main() -> None:
     """`python -m benchmarks.commands`."""
     parser = options(__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="bursts of each command (default 20)")
+    parser.add_argument("--rounds", type=int, default=10, help="times three visits at every place (default 10)")
     given = parser.parse_args()
-    run(layouts(3 if given.quick else given.rounds))
+    run(layouts(1 if given.quick else given.rounds))
 
 
 async def layouts(rounds: int) -> None:
