@@ -2,7 +2,7 @@
 -- behind its last command; what its commands surely read is read together before the first. A call into Redis costs as
 -- much as most of what a command does itself, whatever it calls for. Readers of these keys in other chapters call `write`
 -- first; the records of tickets are read here alone.
-local load_ticket, save_ticket, read_tickets, move_in_queue, write_queue, due, due_at, read_answers, write, stamp
+local load_ticket, save_ticket, read_tickets, read_ids, move_in_queue, write_queue, due, due_at, read_answers, write, stamp
 do
 local AT_ONCE = 1000 -- values in one call: Lua has room for some 8,000
 
@@ -47,17 +47,25 @@ local function full_id(ctx, name)
   return stamp(ctx) .. name
 end
 
+-- Reads tickets by their ids, each once.
+function read_ids(ctx, ids)
+  for i = 1, #ids, AT_ONCE do
+    local last = math.min(i + AT_ONCE - 1, #ids)
+    local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids, i, last))
+    for j = i, last do
+      local id = ids[j]
+      if ctx.tickets[id] == nil then ctx.tickets[id] = packed[j - i + 1] end -- what was saved since is newer
+    end
+  end
+end
+
 function read_tickets(ctx, names)
   local ids, seen = {}, {}
   for _, name in ipairs(names) do
     local id = full_id(ctx, name)
     if ctx.tickets[id] == nil and not seen[id] then ids[#ids + 1], seen[id] = id, true end
   end
-  for i = 1, #ids, AT_ONCE do
-    local last = math.min(i + AT_ONCE - 1, #ids)
-    local packed = call('HMGET', ctx.keys[TICKETS], unpack(ids, i, last))
-    for j = i, last do ctx.tickets[ids[j]] = packed[j - i + 1] end
-  end
+  read_ids(ctx, ids)
 end
 
 function load_ticket(ctx, name)

@@ -9,7 +9,7 @@ local WIDTH = 2199023255552 -- 2^41 ms, 69 years
 local FIRST = 1e9 -- arrivals below are tickets put first: no clock reaches them
 do
 local BASE = 1262304000000 -- 2010-01-01
-local BOUND = 64 -- '@'
+local BOUND, OWN = 64, 35 -- '@', '#'
 
 function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
@@ -111,7 +111,10 @@ local function queue_slice(ctx, queue, skip, n)
   return slice
 end
 
-function ticket_id(m) return string.match(m, ':([^@#]*)') end
+function ticket_id(m)
+  local last = string.byte(m, -1)
+  return string.sub(m, string.find(m, ':', 1, true) + 1, (last == BOUND or last == OWN) and -2 or -1)
+end
 
 -- The first `n` of a queue but for those bound to another window, as {member, virtual arrival, ticket}. The calls of a
 -- batch take from it, so the tickets of several are read together.
@@ -125,7 +128,7 @@ local function read_front(ctx, queue, n)
       line[#line + 1], ids[#ids + 1] = {m, tonumber(found[i + 1]) - from, id}, id
     end
   end
-  if #ids > 1 then read_tickets(ctx, ids) end
+  if #ids > 1 then read_ids(ctx, ids) end
   ctx.lines[queue] = line
   return line
 end
