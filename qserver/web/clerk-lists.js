@@ -9,7 +9,7 @@ import { stopwatch } from "./time.js";
 const AT_MOST_EVERY_MS = 15000;
 const SHOWN = 30;
 
-export function lists({ api, hall, names, window: current, press, now }) {
+export function lists({ api, hall, names, window: current, services, press, now }) {
   let last = -AT_MOST_EVERY_MS;
   let timer = 0;
   const held = {};
@@ -55,8 +55,9 @@ export function lists({ api, hall, names, window: current, press, now }) {
   function draw() {
     const w = current();
     if (!w || !held.waiting) return;
+    const served = services();
     const mine = (tickets) => tickets.filter((ticket) =>
-      w.services.includes(ticket.service) || [ticket.window, ticket.to_window].includes(w.id));
+      served.includes(ticket.service) || [ticket.window, ticket.to_window].includes(w.id));
     const free = w.state === "idle";
     const canCall = free || w.state === "serving";
     const call = (ticket) => () => press(command("call"), { ticket: ticket.id, finish: w.state === "serving" }, "named");

@@ -33,7 +33,10 @@ let busy = false;
 
 const staff = () => me.staff ?? localStorage.getItem(STAFF) ?? "";
 const forms = dialogs({ hall, names, staff, window: me.window });
-const queue = lists({ api, hall: me.hall, names, window: () => w, press, now: () => clock.now() });
+// What is served here: as the window was opened; while it is closed, what it is there for.
+const services = () =>
+  (w?.services.length ? w.services : hall.windows.find((one) => one.id === me.window)?.services) ?? [];
+const queue = lists({ api, hall: me.hall, names, window: () => w, services, press, now: () => clock.now() });
 const mine = ownReviews({ api, hall: me.hall, staff: me.staff, names, now: () => clock.now() });
 const promised = cases({ api, hall: me.hall, staff: me.staff, names, window: me.window, now: () => clock.now() });
 
@@ -92,7 +95,7 @@ function drawTimer() {
 }
 
 function drawCounts() {
-  const mine = (w?.services?.length ? w.services : hall.windows.find((one) => one.id === me.window)?.services) ?? [];
+  const mine = services();
   paint($("#counts"), [mine, board?.waiting], () => mine.map((id) => el("span", { class: "tag" },
     both(...names.service(id)), ` ${board?.waiting[id] ?? "–"}`)));
 }
@@ -220,7 +223,7 @@ new Follow({
     if (!board) return;
     apply(board, event);
     drawCounts();
-    if (event.service && w?.services.includes(event.service)) queue.changed();
+    if (event.service && services().includes(event.service)) queue.changed();
   },
 });
 setInterval(drawTimer, 500);

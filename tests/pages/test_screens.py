@@ -113,6 +113,7 @@ async def test_a_visit(screens: Screens, hall: Hall) -> None:
 async def test_the_clerks_day_by_keyboard(screens: Screens, hall: Hall) -> None:
     first, second, third = [await hall.issue("reg") for _ in range(3)]
     clerk = await screens.open("clerk", "clerk", "w1", size=(1366, 768))
+    await expect(clerk.locator("#waiting")).to_contain_text(first)  # who waits is seen before the window opens
     await open_window(clerk)
     current = clerk.locator("#current")
     await press(clerk, "n", "called")
