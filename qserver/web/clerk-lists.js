@@ -37,6 +37,19 @@ export function lists({ api, hall, names, window: current, services, press, now 
     }
   }
 
+  // What the board tells stands in the list at once, as far as it tells; the rest comes when the list is asked for.
+  function heard(event) {
+    if (!held.waiting || !services().includes(event.service)) return;
+    if (event.k === "issue") {
+      const { ticket, service, at_ms } = event;
+      held.waiting = [...held.waiting, { id: ticket, no: ticket, service, priority: "normal", issued_ms: at_ms }];
+    } else if (event.k === "call") {
+      held.waiting = held.waiting.filter((ticket) => ticket.no !== event.ticket);
+    }
+    draw();
+    changed();
+  }
+
   const command = (name) => `${path(hall, "windows", current().id)}/${name}`;
 
   function entry(ticket, actions) {
@@ -77,5 +90,5 @@ export function lists({ api, hall, names, window: current, services, press, now 
     ]);
   }
 
-  return { changed, draw };
+  return { changed, draw, heard };
 }

@@ -223,7 +223,7 @@ new Follow({
     if (!board) return;
     apply(board, event);
     drawCounts();
-    if (event.service && services().includes(event.service)) queue.changed();
+    queue.heard(event);
   },
 });
 setInterval(drawTimer, 500);

@@ -114,6 +114,9 @@ async def test_the_clerks_day_by_keyboard(screens: Screens, hall: Hall) -> None:
     first, second, third = [await hall.issue("reg") for _ in range(3)]
     clerk = await screens.open("clerk", "clerk", "w1", size=(1366, 768))
     await expect(clerk.locator("#waiting")).to_contain_text(first)  # who waits is seen before the window opens
+    fourth = await hall.issue("reg")
+    await expect(clerk.locator("#waiting")).to_contain_text(fourth)  # and at once, not when the list is asked for again
+    await hall.ask("POST", f"{H}/tickets/{fourth}/cancel")
     await open_window(clerk)
     current = clerk.locator("#current")
     await press(clerk, "n", "called")
