@@ -233,11 +233,21 @@ async def test_it_takes_the_allocator_that_the_system_has(tmp_path: Path, monkey
             assert await topology.call("x", "PING") == b"PONG"
 
 
-async def test_an_allocator_that_cannot_be_loaded_keeps_nothing_from_starting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("damage", ["another", "cut"])
+async def test_an_allocator_that_does_not_fit_keeps_nothing_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    (tmp_path / "libjemalloc.so.2").write_text("for another kind of machine")
+    data = b"no library"
+    if damage == "cut":  # the loader takes half a library, and it ends the process as soon as it is used
+        if not (library := embedded.find_allocator()):
+            pytest.skip("there is no jemalloc to be damaged")
+        data = Path(library).read_bytes()
+        data = data[: len(data) // 2]
+    (tmp_path / "libjemalloc.so.2").write_bytes(data)
     monkeypatch.setattr(embedded, "_LIBRARIES", (str(tmp_path),))
-    assert embedded.find_allocator()
-    async with running(tmp_path / "data") as (_, topology):
-        assert await topology.call("x", "PING") == b"PONG"
+    with caplog.at_level("INFO"):
+        async with running(tmp_path / "data") as (_, topology):
+            assert await topology.call("x", "PING") == b"PONG"
+    ready = next(one for one in caplog.records if one.message == "embedded data server ready")
+    assert ready.__dict__["allocator"] == "libc"
+    assert ("does not start with this allocator" in caplog.text) == (damage == "cut")

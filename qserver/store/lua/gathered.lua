@@ -87,7 +87,8 @@ function save_ticket(ctx, t, done)
   if not done then keep_record(packed, t) end
   ctx.tickets[id] = packed
   local n = #unsaved
-  unsaved[n + 1], unsaved[n + 2] = id, packed
+  if unsaved[n - 1] ~= id then n = n + 2 end -- what is saved again at once is written once
+  unsaved[n - 1], unsaved[n] = id, packed
   return packed
 end
 

@@ -1,6 +1,6 @@
 -- MessagePack of records whose fields are known, put together from pieces: cmsgpack finds out anew what every value is,
--- and its packing and unpacking were nearly half of a command. The bytes are those that cmsgpack would make. At the end
--- stand the packers themselves, made from the records' types (library.py).
+-- and its packing and unpacking were nearly half of a command. The bytes are those that cmsgpack would make; what comes
+-- packed already is pasted as it is. At the end stand the packers themselves, made from the records' types (library.py).
 local keep_record, record_of, list_head, PACK_NAMES -- what later chapters use
 do
 local KEEP = 1000 -- so many packed numbers are kept at most, and so many records in each of two generations
@@ -14,9 +14,10 @@ local function text(length)
     head = string.char(160 + length)
   elseif length < 256 then
     head = string.char(217, length)
-  else
-    if length > 65535 then error('too long a text') end
+  elseif length < 65536 then
     return string.char(218, math.floor(length / 256), length % 256)
+  else
+    return numbers('>BI4', 219, length)
   end
   TEXT[length] = head
   return head

@@ -1,8 +1,8 @@
 -- What every function begins and ends with: names of keys, epoch, kept answers, the hall's state, refusals.
 --
 -- A handler is function(ctx, argv) -> answer. It makes every check before its first write (there is no roll-back) and
--- returns {1, ...} (or that packed, where it is the answer to every press) or refuse(code, name, value, ...). argv: op key ('' keeps nothing), body digest, actor ({actor} of a
--- clerk who logged in for the window), arguments.
+-- returns {1, ...} (or that packed, where it is the answer to every press) or refuse(code, name, value, ...). argv: op
+-- key ('' keeps nothing), body digest, actor ({actor} of a clerk who logged in for the window), arguments.
 -- Commands of a hall that arrive together come as one batch (batch.lua): each is checked, done, recorded and answered by
 -- itself, while the hall's head, windows and counters are read and written once for all.
 -- What a handler puts into the hall's hash goes there in one HSET at the end, with the windows and counters it changed.
