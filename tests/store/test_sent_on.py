@@ -11,6 +11,7 @@ import pytest
 from qserver.domain import hall
 from qserver.domain.errors import Refusal
 from qserver.domain.ticket import Ticket
+from qserver.store import keys
 from qserver.store.answers import SYSTEM, Op, RatingItem, RatingResult
 from tests.store.clocks import TimedStore
 from tests.store.conftest import HALL
@@ -324,3 +325,27 @@ async def test_who_sent_a_visit_on_stands_on_record(divided: TimedStore) -> None
     await divided.finish(ANNE, H, "w1", then="back")
     [told] = await events(divided, "ticket.finished")
     assert (told.actor, told.staff) == ("token-anne", "staff-w1")
+
+
+async def test_the_longest_visit_with_the_longest_names_is_still_served_and_undone(timed: TimedStore) -> None:
+    """Its record is longer than 65,535 bytes: beyond what the shorter heads of a text can say."""
+    name = "x" * 32
+    services = [{"id": name, "prefix": "A"}]
+    definition = HALL | {"services": services, "windows": [{"id": name, "services": [name]}]}
+    await timed.configure(SYSTEM, hall.parse(definition))
+    await timed.open(SYSTEM, H, name, staff="😀" * 64)
+    ticket = (await timed.issue(SYSTEM, H, name)).value.ticket.id
+    for leg in range(1, 101):
+        assert (await timed.call(SYSTEM, H, name)).value.ticket
+        await timed.begin_service(SYSTEM, H, name)
+        then = {} if leg == 100 else {"then_window": name}
+        await timed.finish(SYSTEM, H, name, outcome=name, **then)
+        if leg < 100:
+            item = RatingItem("😀" * 62 + str(leg), ticket, leg, 5, 0)
+            assert (await timed.rate(Op("pad"), H, name, [item])).value.results[0].status == "recorded"
+    undone = (await timed.undo(SYSTEM, H, name)).value
+    assert (undone.state, undone.leg, len(undone.legs)) == ("serving", 100, 100)
+    done = (await timed.finish(SYSTEM, H, name)).value
+    assert (done.state, done.legs[98].rating and done.legs[98].rating.score) == ("finished", 5)
+    packed: Any = await timed._topology.call("x", "HGET", keys.hall_keys(timed.tag(timed.partition(H)), H)[7], ticket)
+    assert len(packed) > 65_535
