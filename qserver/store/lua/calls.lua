@@ -127,9 +127,10 @@ command('call', function(ctx, argv)
   if t[T.first_called_ms] == 0 then t[T.first_called_ms] = ctx.now end
   t[T.called_ms], t[T.calls] = ctx.now, t[T.calls] + 1
   seat(ctx, w, t)
-  count(ctx, t[T.service], C.called)
+  local c = counters(ctx, t[T.service])
+  c[C.called] = c[C.called] + 1
   emit_ticket(ctx, 'ticket.called', t, nil,
-    {'call', w[W.id], 'called', t[T.no], t[T.service], t[T.calls], waiting(ctx, t[T.service])}, w)
+    {'call', w[W.id], 'called', t[T.no], t[T.service], t[T.calls], c[C.waiting]}, w)
   show_call(ctx, w, t)
   schedule(ctx, t)
   return pack_called(save_ticket(ctx, t), finished)

@@ -13,15 +13,19 @@ local BOUND, OWN = 64, 35 -- '@', '#'
 
 function low(ctx, queue) return ctx.rules.bands[queue] * WIDTH end
 
--- The name of a service's queue; making it anew for every call costs more than looking it up.
+-- The name of a service's queue, beside the rules: making it anew for every call costs more than looking it up.
 local function queue_of(ctx, service)
   local names = ctx.rules.queue_names
   if not names then
     names = {}
     ctx.rules.queue_names = names
   end
-  names[service] = names[service] or 's:' .. service
-  return names[service]
+  local name = names[service]
+  if not name then
+    name = 's:' .. service
+    names[service] = name
+  end
+  return name
 end
 
 local function member(t)
@@ -70,7 +74,8 @@ end
 
 -- `found`: how it stands in its queue, where that is known.
 function dequeue(ctx, t, found)
-  count(ctx, t[T.service], C.waiting, -1)
+  local c = counters(ctx, t[T.service])
+  c[C.waiting] = c[C.waiting] - 1
   if t[T.bound] == '' then return leave(ctx, queue_of(ctx, t[T.service]), found or member(t)) end
   local m = member(t)
   put(ctx, 'bound', bound_waiting(ctx) - 1)
@@ -149,12 +154,14 @@ function next_for(ctx, w)
     first = first_of(ctx, 'w:' .. w[W.id], ctx.calls)
     best = first and first[2]
   end
-  local services, penalty, lines = w[W.services], ctx.rules.windows[w[W.id]].penalty, ctx.lines
+  local services, penalty = w[W.services], ctx.rules.windows[w[W.id]].penalty
+  local lines, queues = ctx.lines, ctx.rules.queue_names or {}
   for i = 1, #services do
     local service = services[i]
-    local queue = queue_of(ctx, service)
-    local line = lines[queue]
-    local head = line and line[1] or waiting_now(ctx, service) > 0 and first_of(ctx, queue, #services)
+    local queue = queues[service]
+    local line = queue and lines[queue]
+    local head = line and line[1]
+      or waiting_now(ctx, service) > 0 and first_of(ctx, queue or queue_of(ctx, service), #services)
     if head then
       local score = head[2] + (penalty[service] or 0)
       if not best or score < best then best, first = score, head end
