@@ -89,8 +89,6 @@ class Run:
     """What came of a run. `spent_ns`: of the answers with a status below 300; `bodies` in the order of the requests.
 
     `late_ns`: by how much requests of an open model left later than they were meant to, for the load was busy.
-    `full`, `full_s`: of a closed model, the answers that came while every connection had a request under way (from when
-    there were as many answers as connections until one finds no more requests), and how long that was.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -98,15 +96,12 @@ class Run:
     late_ns: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     seconds: float = 0.0
-    full: int = 0
-    full_s: float = 0.0
     first_refusal: bytes = b""
 
     @property
     def per_s(self) -> float:
-        """Answers a second of a closed model while it was full: how it begins and ends is nothing that lasts. Of a run
-        too short to be full, over all of it."""
-        return self.full / self.full_s if self.full > 0 else self.good / self.seconds
+        """How many were done a second, from the first request to the last answer."""
+        return self.good / self.seconds
 
     @property
     def good(self) -> int:
@@ -218,7 +213,6 @@ class Pool:
         run, over, busy = Run(), asyncio.get_running_loop().create_future(), 0
         bodies: dict[int, bytes] = {}
         numbers: dict[Connection, int] = {}
-        answers, full_ns, all_busy = 0, 0, True
         began = clock()
         ends = began + int(seconds * 1e9) if seconds else 1 << 62
 
@@ -232,18 +226,11 @@ class Pool:
             return True
 
         def done(connection: Connection, status: int, body: bytes) -> None:
-            nonlocal busy, answers, full_ns, all_busy
-            now = clock()
-            run.count(status, body, now - connection.since)
+            nonlocal busy
+            run.count(status, body, clock() - connection.since)
             if not seconds:
                 bodies[numbers[connection]] = body if 200 <= status < 300 else b""
-            answers += 1
-            if answers == len(self._connections):
-                full_ns = now
             if not give(connection):
-                if all_busy and full_ns:
-                    run.full, run.full_s = answers - len(self._connections), (now - full_ns) / 1e9
-                all_busy = False
                 busy -= 1
                 if not busy and not over.cancelled():  # whoever waited may have been stopped
                     over.set_result(None)

@@ -1,15 +1,13 @@
 """The load generator tells the truth: every answer is counted once, in order, from the instant it was meant for."""
 
 import asyncio
-import itertools
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter_ns as clock
 
 import pytest
 
-from benchmarks.load import Connection, Pool, Run, instants, request
+from benchmarks.load import Connection, Pool, instants, request
 
 
 @asynccontextmanager
@@ -148,21 +146,3 @@ async def _some(found: AsyncIterator[tuple[int, int]], count: int) -> AsyncItera
         if number == count:
             return
         yield number, at
-
-
-def test_a_run_too_short_to_be_full_is_taken_whole() -> None:
-    assert Run(Counter({200: 6}), seconds=2.0).per_s == 3.0
-    assert Run(Counter({200: 6}), seconds=2.0, full=4, full_s=1.0).per_s == 4.0
-
-
-async def test_what_is_answered_while_all_connections_are_busy_counts_apart() -> None:
-    async with server() as port:
-        pool = await Pool.open(port, 3)
-        run = await pool.closed([request("POST", "/", b"x")] * 10)
-        short = await pool.closed([request("POST", "/", b"x")] * 2)
-        timed = await pool.closed(itertools.repeat(request("POST", "/", b"x")), seconds=0.05)
-        pool.close()
-    # Full from the third answer to the eighth, behind which one connection finds nothing to ask.
-    assert (run.full, run.good) == (5, 10) and 0 < run.full_s < run.seconds
-    assert (short.full, short.good) == (0, 2) and short.per_s > 0
-    assert timed.good - 6 <= timed.full < timed.good and 0 < timed.full_s < timed.seconds
