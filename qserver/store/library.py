@@ -142,7 +142,7 @@ VALUES: dict[str, tuple[str | Slot, ...]] = {
         ("head", bytes), "score", ("score", int), "source", ("source", str), "rid", ("rid", str),
         "rated_ms", ("at_ms", int), ("said", bytes), "form", ("form", str), ("more", bytes),
     ),
-    "proof": ("device", ("device", str), "number", ("count", int)),
+    "proof": ("device", ("device", str), "number", ("own_number", int)),
 }  # fmt: skip
 """Values of a list whose length is known only then (`list_head`); the packer gives them without a head of its own."""
 

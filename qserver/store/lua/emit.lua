@@ -31,6 +31,7 @@ local function record(ctx, e, frame, w)
 end
 
 -- `f`: {ticket, leg, window, service, staff, n, wait, walk, service_ms, held, due, unreliable}; absent = '' or 0.
+-- `extra`: further fields as {name, value, ...}, or that packed, or nil.
 local function emit(ctx, kind, f, extra, frame, w)
   record(ctx, pack_event(
     ctx.s + 1, kind, ctx.now, ctx.hall, ctx.day, f[1] or '', f[2] or 0, f[3] or '', f[4] or '', f[5] or '', ctx.actor,

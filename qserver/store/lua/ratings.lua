@@ -67,7 +67,7 @@ end
 -- event tells it: 'aspects', list, 'reasons', list, 'comment', text. device: '' when it did not sign. Answers with the
 -- packed result.
 local function rate(ctx, window, device, argv, i)
-  local rid, number, score, count_of, said = argv[i], argv[i + 2], argv[i + 3], argv[i + 5], argv[i + 6]
+  local rid, number, score, own_number, said = argv[i], argv[i + 2], argv[i + 3], argv[i + 5], argv[i + 6]
   local t = load_ticket(ctx, argv[i + 1])
   if not t then return pack_result(rid, 'rejected', 'not_found') end
   local service, at_window, staff, finished, _, rating = rated_leg(t, number)
@@ -88,11 +88,11 @@ local function rate(ctx, window, device, argv, i)
   if score <= 2 then c[C.negative] = c[C.negative] + 1 end
   t[T.events] = t[T.events] + 1
   local more, values, signals = '', 16, nil -- behind the values that every rating has
-  local signed = count_of > 0 and device or ''
-  if signed ~= '' then more, values = pack_proof(device, count_of), values + 4 end
+  local signed = own_number > 0 and device or ''
+  if signed ~= '' then more, values = pack_proof(device, own_number), values + 4 end
   if is_burst(ctx, window, at) then signals = {'rating_burst'} end
   local w = window ~= '' and load_window(ctx, window)
-  local doubt = w and doubt_pad(ctx, w, signed, count_of)
+  local doubt = w and doubt_pad(ctx, w, signed, own_number)
   if doubt and ctx.rules.integrity then
     signals = signals or {}
     signals[#signals + 1] = 'doubtful_pad'
